@@ -14,7 +14,7 @@ def test_a_table_is_found_by_a_part_of_its_name(visitors, web_api, sql, database
         body = {"databases": [database]}
         made = admin.post("/api/admin/backup/create", json=body, headers=WAIT).json()
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
 
     visitor.go(f"/restore/{made['backup_id']}")
     page.get_by_label("Find a table").fill("ORDERS")

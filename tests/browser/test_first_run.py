@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 from sqlalchemy import make_url
 
 from tests.fixtures.barriers import SMALL, barriers, is_scrolled_sideways
-from tests.fixtures.browser import PASSWORD
 from tests.fixtures.chosen_server import NAME
+from tests.fixtures.people import PASSWORD
 from tests.fixtures.series import series
 
 

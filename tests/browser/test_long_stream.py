@@ -56,11 +56,12 @@ def weighed(gauge, pid):
 
 
 @pytest.mark.long
+@pytest.mark.waits
 @pytest.mark.timeout(series(300, 3 * 3_600))
 def test_an_hour_of_news_takes_no_more_memory(visitors, web_api, waiting):
     """Elements and listeners stay as many as they were, whatever was swapped in."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     gauge = page.context.new_cdp_session(page)
     gauge.send("Performance.enable")
     visitor.go(f"/runs/{waiting}")

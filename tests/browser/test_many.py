@@ -6,8 +6,8 @@ import pytest
 from playwright.sync_api import expect
 
 from app.scheduling.clock import SystemClock
-from tests.fixtures.browser import PASSWORD
 from tests.fixtures.many_backups import make_many
+from tests.fixtures.people import with_users
 from tests.fixtures.series import series
 from tests.fixtures.web import WebClient
 
@@ -26,10 +26,7 @@ def test_many_backups_are_listed_at_once(visitors, own_api, server):
     api.backups.mkdir()
     with ThreadPoolExecutor() as thread:  # the loop of the browser runs in this one
         thread.submit(make_many, api.backups, COUNT, until=SystemClock().now()).result()
-    api.start()
-    with api.client() as admin:
-        body = {"name": "admin", "password": PASSWORD, "role": "admin"}
-        admin.post("/api/admin/users", json=body).raise_for_status()
+    with_users(api).start()
     web = WebClient(api)
 
     for path in ("/", "/backups", f"/backups?page={COUNT // 50}"):
@@ -41,7 +38,7 @@ def test_many_backups_are_listed_at_once(visitors, own_api, server):
         print(path, [round(seconds, 3) for seconds in took])  # noqa: T201 - figures for whoever looks
         assert sorted(took)[COUNTED] < SECONDS
     visitor = visitors(api)
-    page = visitor.log_in()
+    page = visitor.enter()
     for path in ("/", "/backups"):
         visitor.go(path)
         assert page.evaluate("document.querySelectorAll('*').length") <= 1500

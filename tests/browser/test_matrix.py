@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from tests.fixtures.barriers import FAINT, LARGE, MOVING, SMALL, barriers, is_scrolled_sideways
-from tests.fixtures.browser import with_users
+from tests.fixtures.people import with_users
 from tests.fixtures.series import series
 
 
@@ -48,12 +48,12 @@ def test_pages_of_nothing_and_of_errors_keep_nobody_out(
     visitors, own_api, server, state, scheme, width
 ):
     """Light and dark, wide and narrow, large letters, without movement, edges that are seen."""
-    api = with_users(own_api(server.url if state == "fresh" else NOWHERE).start())
+    api = with_users(own_api(server.url if state == "fresh" else NOWHERE)).start()
     if state == "broken":
         api.backups.write_text("a file stands where the directory was")
     size = {"width": width, "height": 900}
     visitor = visitors(api, color_scheme=scheme, viewport=size, reduced_motion="reduce")
-    page = visitor.log_in()
+    page = visitor.enter()
     found = {}
     for path in PAGES:
         visitor.go(path)

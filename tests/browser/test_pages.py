@@ -141,7 +141,7 @@ PAGES = (
 def test_pages_keep_nobody_out(visitors, web_api, paths, scheme, width):
     """No barrier that axe finds, no way sideways, not at 320 pixels either; hostile text is text."""
     visitor = visitors(web_api, color_scheme=scheme, viewport={"width": width, "height": 900})
-    page = visitor.log_in()
+    page = visitor.enter()
     found = {}
     for name in PAGES[LOOKS.index((scheme, width)) % SHARES :: SHARES]:
         visitor.go(paths[name])
@@ -159,7 +159,7 @@ def test_pages_keep_nobody_out(visitors, web_api, paths, scheme, width):
 def test_text_of_twice_the_size_fits(visitors, web_api, paths):
     """Whoever needs large letters scrolls down, never sideways."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     wide = {}
     for name in PAGES:
         visitor.go(paths[name])
@@ -173,7 +173,7 @@ def test_text_of_twice_the_size_fits(visitors, web_api, paths):
 def test_hostile_names_are_text(visitors, web_api, paths):
     """They are shown as they are; what has no glyph is shown by its number."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     for name in ("backups", "backup", "which", "what", "dry-run", "moments"):
         visitor.go(paths[name])
         text = page.locator("main").inner_text()
@@ -209,7 +209,8 @@ def test_a_page_is_light(visitors, web_api, paths):
 def test_the_menu_opens_and_closes_on_a_phone(visitors, web_api):
     """By a tap, and by Escape, with the focus where it was."""
     visitor = visitors(web_api, viewport={"width": 375, "height": 700})
-    page = visitor.log_in()
+    visitor.enter()
+    page = visitor.go("/")
     menu = page.locator("details.drawer > summary")
     menu.click()
     expect(page.get_by_role("link", name="Backups").first).to_be_visible()
@@ -224,7 +225,8 @@ def test_the_menu_opens_and_closes_on_a_phone(visitors, web_api):
 def test_a_theme_stays(visitors, web_api):
     """What somebody has chosen is there at the first paint, whatever their system wants."""
     visitor = visitors(web_api, color_scheme="light")
-    page = visitor.log_in()
+    visitor.enter()
+    page = visitor.go("/")
     page.locator("details.account > summary").click()
     page.get_by_role("button", name="Dark").click()
     page.wait_for_load_state()
@@ -237,7 +239,7 @@ def test_a_theme_stays(visitors, web_api):
 def test_a_time_tells_utc_while_it_has_the_focus(visitors, web_api, paths):
     """Whether it is shown in the browser's zone or as how long ago it was; in a link the link says it."""
     visitor = visitors(web_api, timezone_id="Pacific/Auckland")
-    page = visitor.log_in()
+    page = visitor.enter()
     visitor.go(paths["backups"])
     link = page.locator("tbody td a:has(time)").first
     time = page.locator("tbody .why time").first

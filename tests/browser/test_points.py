@@ -6,7 +6,7 @@ import time
 from playwright.sync_api import expect
 
 from tests.fixtures.barriers import barriers, is_scrolled_sideways
-from tests.fixtures.browser import with_users
+from tests.fixtures.people import with_users
 from tests.fixtures.point_in_time import STATUS
 from tests.fixtures.servers import Sql
 
@@ -64,7 +64,7 @@ def restore_orders(page):
 def test_a_dropped_table_comes_back_as_it_was_just_before(visitors, own_server, own_api):
     """With what was committed after the last backup; tables beside it stay as they are."""
     source = own_server()
-    api = with_users(own_api(source.url).start(BINLOG="true"))
+    api = with_users(own_api(source.url)).start(BINLOG="true")
     with Sql(source.url) as sql:
         sql.script([
             "CREATE DATABASE shop",
@@ -84,7 +84,7 @@ def test_a_dropped_table_comes_back_as_it_was_just_before(visitors, own_server, 
         ])
         archived_to_the_end(api, sql)
         visitor = visitors(api)
-        page = visitor.log_in()
+        page = visitor.enter()
         wait_for_at_most(visitor)
         visitor.go("/point-in-time")
         expect(page.get_by_text("The binary log is archived as it is written")).to_be_visible()

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.fixtures.browser import PASSWORD
+from tests.fixtures.people import PASSWORD
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ def test_a_damaged_table_comes_back_without_scripts(visitors, web_api, shop, sql
 def test_a_wrong_name_begins_nothing(visitors, web_api, shop, sql, typed):
     """The page comes again with the reason at the field; what is live stays as it is."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     visitor.go(f"/restore/{shop}")
     page.get_by_role("button", name="Skip the dry run").click()
     page.get_by_label(re.compile("^Type")).fill(typed)
@@ -140,7 +140,7 @@ def test_a_wrong_name_begins_nothing(visitors, web_api, shop, sql, typed):
 def test_to_name_a_table_or_a_database_means_it(visitors, web_api, shop):
     """Whoever types into a field has chosen what it belongs to, and everything is not meant any more."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     visitor.go(f"/restore/{shop}")
     expect(page.get_by_label("Everything in the backup")).to_be_checked()
     page.get_by_label("Or names with wildcards").fill("ord*")
@@ -152,7 +152,7 @@ def test_to_name_a_table_or_a_database_means_it(visitors, web_api, shop):
 def test_a_way_back_from_a_dry_run_keeps_what_was_chosen(visitors, web_api, shop):
     """Ticks, names with wildcards and options: one of them is changed, and not all made again."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     visitor.go(f"/restore/{shop}")
     page.get_by_role("checkbox", name=re.compile("^orders")).check()
     page.get_by_label("Or names with wildcards").fill("cust*")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.fixtures.api import finished
-from tests.fixtures.browser import PASSWORD
+from tests.fixtures.people import with_users
 from tests.fixtures.restored_shop import drop
 from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
@@ -69,7 +69,7 @@ def start(web_api, path, **body):
 def test_progress_never_goes_back_and_ends(visitors, web_api, backed_up):
     """Step by step, never over 100 %; after the end nothing is asked any more."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     run_id = start(web_api, f"restore/{backed_up}")
     visitor.go(f"/runs/{run_id}")
     page.evaluate(NOTE)
@@ -92,7 +92,7 @@ def test_progress_never_goes_back_and_ends(visitors, web_api, backed_up):
 def test_many_tabs_are_all_live(visitors, web_api, backed_up):
     """A browser has six connections to a host; the seventh tab must not wait for the others."""
     visitor = visitors(web_api)
-    visitor.log_in()
+    visitor.enter()
     run_id = start(web_api, f"test-restore/{backed_up}", drill=True)
     tabs = [visitor.page, *(visitor.open() for _ in range(6))]
     for tab in tabs:
@@ -105,7 +105,7 @@ def test_many_tabs_are_all_live(visitors, web_api, backed_up):
 def test_a_page_follows_however_late_its_scripts_come(visitors, web_api, backed_up):
     """The extension that reads streams must be there before htmx looks for what it is to do."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
 
     def answer_late(route):
         time.sleep(0.7)
@@ -120,7 +120,7 @@ def test_a_page_follows_however_late_its_scripts_come(visitors, web_api, backed_
 def test_a_stream_that_was_refused_is_asked_for_again(visitors, web_api, backed_up):
     """By a service that is busy or not there at first; what it answered is not shown as news."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     answers = iter([
         lambda route: route.fulfill(status=503, body="busy"),
         lambda route: route.abort(),
@@ -143,9 +143,7 @@ def test_a_stream_that_was_refused_is_asked_for_again(visitors, web_api, backed_
 def test_who_is_disabled_sees_no_more(web_api, backed_up):
     """Their stream ends within two seconds, while the run goes on."""
     with web_api.client() as admin:
-        body = {"name": "watcher", "password": PASSWORD, "role": "viewer"}
-        admin.post("/api/admin/users", json=body)
-        admin.patch("/api/admin/users/watcher", json={"disabled": False})
+        with_users(web_api, watcher="viewer")
         web = WebClient(web_api, "watcher")
         run_id = start(web_api, f"restore/{backed_up}")
         with web.client.stream("GET", f"/runs/{run_id}/stream") as answer:
@@ -162,7 +160,7 @@ def test_who_is_disabled_sees_no_more(web_api, backed_up):
 def test_a_double_click_is_one_run(visitors, web_api, large):
     """The form holds a key: sent twice, it is one."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     visitor.go("/backups/new")
     page.get_by_label(large, exact=True).check()
     before = web_api.client().get("/api/admin/runs", params={"kind": "backup"}).json()["total"]
@@ -176,7 +174,7 @@ def test_a_double_click_is_one_run(visitors, web_api, large):
 def test_a_run_is_stopped_and_says_what_became_of_it(visitors, web_api, backed_up, rows):
     """By a button; the live table is as it was."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     run_id = start(web_api, f"restore/{backed_up}")
     visitor.go(f"/runs/{run_id}")
     page.get_by_role("button", name="Stop it").click()
@@ -189,7 +187,7 @@ def test_a_run_is_stopped_and_says_what_became_of_it(visitors, web_api, backed_u
 def test_back_and_reload_land_on_the_truth(visitors, web_api, backed_up):
     """A page of the past that is shown again sends nothing a second time."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    page = visitor.enter()
     visitor.go(f"/backups/{backed_up}")
     page.get_by_role("button", name="Verify").click()
     expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
@@ -208,12 +206,9 @@ def test_a_service_that_starts_again_shows_what_became_of_a_restore(
     """Killed in its midst: the page asks the next one by itself and says so, and the live table is whole."""
     api = own_api(server.url)
     api.settings.update(BACKUP_DIR=str(web_api.backups))
-    api.start()
-    with api.client() as admin:
-        body = {"name": "admin", "password": PASSWORD, "role": "admin"}
-        admin.post("/api/admin/users", json=body).raise_for_status()
+    with_users(api).start()
     visitor = visitors(api)
-    page = visitor.log_in()
+    page = visitor.enter()
     with api.client() as admin:
         run_id = admin.post(f"/api/admin/backup/restore/{backed_up}", json={}).json()["run_id"]
     visitor.go(f"/runs/{run_id}")
@@ -233,9 +228,9 @@ def test_a_run_is_stopped_from_the_list(visitors, web_api, backed_up):
     """By who may, and by nobody else; the page of the run says how it ended."""
     run_id = start(web_api, f"restore/{backed_up}")
     operator, admin = visitors(web_api), visitors(web_api)
-    operator.log_in("operator")
+    operator.enter("operator")
     expect(operator.go("/runs").get_by_role("button", name="Stop")).to_have_count(0)
-    page = admin.log_in()
+    page = admin.enter()
     admin.go("/runs")
     page.get_by_role("button", name=f"Stop the Restore {run_id[-6:]}").click()
     expect(page).to_have_url(re.compile(f"/runs/{run_id}$"))

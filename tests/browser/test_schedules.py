@@ -8,7 +8,7 @@ from playwright.sync_api import expect
 def test_times_and_rules_follow_what_is_typed(visitors, web_api):
     """Without a press of a button, in the zone of the schedule and in that of the browser; then it is saved."""
     visitor = visitors(web_api, timezone_id="Asia/Tokyo", locale="en-GB")
-    page = visitor.log_in()
+    page = visitor.enter()
     visitor.go("/schedules/edit")
     preview = page.locator("#preview")
     expect(preview).to_contain_text("At 02:00 every day")
@@ -35,7 +35,7 @@ def test_times_and_rules_follow_what_is_typed(visitors, web_api):
 def test_without_scripts_a_button_shows_the_same(visitors, web_api):
     """What was typed stays, and the address holds no token."""
     visitor = visitors(web_api, java_script_enabled=False)
-    page = visitor.log_in()
+    page = visitor.enter()
     visitor.go("/schedules/edit")
     page.get_by_label("Name", exact=True).fill("plain")
     page.get_by_label("At times of a cron expression").check()

@@ -9,8 +9,8 @@ from playwright.sync_api import expect
 
 from app.domain.year import DAYS
 from app.scheduling.clock import SystemClock
-from tests.fixtures.browser import with_users
 from tests.fixtures.control import furnish
+from tests.fixtures.people import with_users
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 from tests.fixtures.year_of_backups import DATABASES, make_history, make_year
@@ -45,7 +45,7 @@ def year(own_api, server, database):
         made = thread.submit(fill).result()
     with Sql(server.url) as sql:
         sql.script(f"CREATE TABLE `{database}`.`t{number}` (i INT)" for number in range(100))
-    with_users(api.start())
+    with_users(api).start()
     with api.client() as admin:
         for number in range(12):
             options = {"databases": DATABASES[:number]}
@@ -83,8 +83,9 @@ def test_of_many_databases_each_is_found_on_overview(visitors, own_api, server):
     api.backups.mkdir()
     with ThreadPoolExecutor() as thread:  # as above
         thread.submit(make_year, api.backups, until=SystemClock().now(), hours=0).result()
-    visitor = visitors(with_users(api.start()))
-    page = visitor.log_in()
+    visitor = visitors(with_users(api).start())
+    visitor.enter()
+    page = visitor.go("/")
     rows = page.locator("#databases tbody tr")
     expect(rows).to_have_count(30)
     assert page.evaluate("document.querySelectorAll('*').length") <= NODES
@@ -104,7 +105,8 @@ def test_of_many_databases_each_is_found_on_overview(visitors, own_api, server):
 def test_each_day_is_reached_without_scripts(visitors, web_api):
     """By the Tab key; and who does not want to goes past them all."""
     visitor = visitors(web_api, java_script_enabled=False)
-    page = visitor.log_in()
+    visitor.enter()
+    page = visitor.go("/")
     page.get_by_role("link", name="Skip the days").focus()
     for _ in range(3):
         page.keyboard.press("Tab")
@@ -142,7 +144,8 @@ def spent(gauge):
 def test_days_are_walked_by_keyboard(visitors, web_api):
     """The map is one stop; arrows lead from day to day and from week to week, and Enter to the runs of a day."""
     visitor = visitors(web_api)
-    page = visitor.log_in()
+    visitor.enter()
+    page = visitor.go("/")
     days = page.locator("[data-days] a")
     days.last.focus()
     for key, back in (

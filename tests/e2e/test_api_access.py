@@ -7,12 +7,12 @@ import pytest
 from tests.fixtures.api import Api, claims_of, encoded
 from tests.fixtures.api_requests import BACKUP, NO_BACKUP, RUNS, problem
 from tests.fixtures.cli import PROGRAM, SECONDS
+from tests.fixtures.people import PASSWORD, with_users
 
 
 NOWHERE = "mysql://root@127.0.0.1:1/"
 USERS = "/api/admin/users"
 AUDIT = "/api/admin/audit"
-PASSWORD = "correct horse battery"
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +27,8 @@ def api(tmp_path_factory):
 
 @pytest.fixture
 def fresh(own_api):
-    """Such a service of a test's own."""
-    return own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD)
+    """Such a service of a test's own, whose admin is there already."""
+    return with_users(own_api(NOWHERE), admin="admin").start()
 
 
 @pytest.fixture

@@ -6,10 +6,11 @@ import sqlite3
 
 import pytest
 
-from tests.e2e.test_api_access import NOWHERE, PASSWORD, USERS, log_in
+from tests.e2e.test_api_access import NOWHERE, USERS, log_in
 from tests.fixtures.api import Api
 from tests.fixtures.api_requests import BACKUP, NO_BACKUP, RUNS, WAIT, problem
 from tests.fixtures.operations import OPERATIONS
+from tests.fixtures.people import PASSWORD, with_users
 
 
 AUDIT = "/api/admin/audit"
@@ -17,8 +18,8 @@ AUDIT = "/api/admin/audit"
 
 @pytest.fixture
 def fresh(own_api):
-    """A service with no database server, whose first admin was made by a setting."""
-    return own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD)
+    """A service with no database server, and an admin."""
+    return with_users(own_api(NOWHERE), admin="admin").start()
 
 
 def _entries(api, **query):

@@ -11,9 +11,9 @@ import pytest
 
 from app.age.x25519 import Identity
 from tests.fixtures.api_requests import BACKUP
-from tests.fixtures.browser import PASSWORD
 from tests.fixtures.cli import address
 from tests.fixtures.dry_runs import drop
+from tests.fixtures.people import PASSWORD
 from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
 

@@ -6,7 +6,7 @@ from html import unescape
 
 import pytest
 
-from tests.fixtures.browser import PASSWORD
+from tests.fixtures.people import with_users
 from tests.fixtures.store_programs import LOCKED_BUCKET
 from tests.fixtures.stores import KIND_NAMES
 from tests.fixtures.web import WebClient
@@ -124,7 +124,7 @@ def installed(own_api, server, define):
     """A service that has them."""
     api = own_api(server.url)
     define(api.home)
-    return api.start(ADMIN_PASSWORD=PASSWORD)
+    return with_users(api).start()
 
 
 def words(page):

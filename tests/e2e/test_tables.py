@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.fixtures.api_requests import BACKUP, created, problem
-from tests.fixtures.browser import with_users
 from tests.fixtures.clocks import afternoon_zone
+from tests.fixtures.people import with_users
 from tests.fixtures.web import WebClient
 
 
@@ -103,7 +103,7 @@ def test_tables_are_ticked_and_stay_ticked(web_api, tables):
 def test_without_a_server_names_are_typed(own_api):
     """The page says why there is nothing to tick, and takes a schedule all the same."""
     api = own_api("mysql://nobody@127.0.0.1:9/")
-    with_users(api.start())
+    with_users(api).start()
     web = WebClient(api, "operator")
     page = web.get("/schedules/edit")
 

@@ -10,7 +10,7 @@ from app.api.access import operation_name
 from app.domain.rights import least_role
 from app.web.application import PAGE_ROUTES
 from tests.fixtures.api import ROLES
-from tests.fixtures.browser import PASSWORD
+from tests.fixtures.people import PASSWORD, with_users
 from tests.fixtures.web import SAME_SITE, WebClient
 
 
@@ -200,8 +200,7 @@ def test_a_wrong_password_is_told_and_not_which_part_was_wrong(web_api):
 def test_who_is_disabled_is_out_at_once(web_api):
     """The next page asks for a login."""
     with web_api.client() as admin:
-        body = {"name": "leaver", "password": PASSWORD, "role": "operator"}
-        admin.post("/api/admin/users", json=body).raise_for_status()
+        with_users(web_api, leaver="operator")
         web = WebClient(web_api, "leaver")
         admin.patch("/api/admin/users/leaver", json={"disabled": True}).raise_for_status()
 
@@ -211,8 +210,7 @@ def test_who_is_disabled_is_out_at_once(web_api):
 def test_a_cookie_does_not_rise_with_the_role_of_its_user(web_api):
     """Whoever gets more rights logs in once more; tokens of programs go by the role of the moment."""
     with web_api.client() as admin:
-        body = {"name": "riser", "password": PASSWORD, "role": "operator"}
-        admin.post("/api/admin/users", json=body).raise_for_status()
+        with_users(web_api, riser="operator")
         web = WebClient(web_api, "riser")
         admin.patch("/api/admin/users/riser", json={"role": "operator"}).raise_for_status()
         assert web.get("/").status_code == 200

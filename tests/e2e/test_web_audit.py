@@ -6,7 +6,7 @@ import sqlite3
 
 import pytest
 
-from tests.fixtures.browser import PASSWORD
+from tests.fixtures.people import PASSWORD, with_users
 from tests.fixtures.web import SAME_SITE, WebClient
 
 
@@ -18,13 +18,15 @@ TARGETS = ["=1+1", "+1", "-1", "@SUM(A1)", " =1+1", "\t=1", "\uff1d1", "plain", 
 @pytest.fixture
 def api(own_api):
     """An installation whose audit only this test writes."""
-    return own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD)
+    return with_users(own_api(NOWHERE), admin="admin").start()
 
 
 @pytest.fixture
 def admin(api):
-    """An admin, logged in."""
-    return WebClient(api)
+    """An admin, who has logged in with their password."""
+    web = WebClient(api)
+    web.log_in()
+    return web
 
 
 def table(answer):

@@ -6,8 +6,8 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.fixtures.browser import with_users
 from tests.fixtures.cli import wait_until
+from tests.fixtures.people import with_users
 from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
 
@@ -29,7 +29,7 @@ def web(web_api):
 @pytest.fixture
 def broken(own_api):
     """A service without its server, and an admin who is logged in."""
-    api = with_users(own_api(NOWHERE).start())
+    api = with_users(own_api(NOWHERE)).start()
     return api, WebClient(api)
 
 
@@ -122,7 +122,7 @@ def test_what_cannot_be_written_down_is_refused_as_a_page(broken):
 def test_overview_says_that_the_server_is_away_before_a_run_fails(own_api, own_server):
     """And that it is back; whoever looks again and again does not dial each time."""
     server = own_server()
-    web = WebClient(with_users(own_api(server.url).start()))
+    web = WebClient(with_users(own_api(server.url)).start())
     away = "No backup can be made now"
     assert away not in web.get("/").text
     server.kill()

@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.fixtures.api import Api, finished
-from tests.fixtures.browser import PASSWORD
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.cli import wait_until
+from tests.fixtures.people import with_users
 from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
 
@@ -31,7 +31,7 @@ PAGES = (
 def without_address(api: Api) -> Api:
     """Start a service that knows no server, with an admin."""
     api.settings.pop("DATABASE_URL", None)
-    return api.start(ADMIN_PASSWORD=PASSWORD)
+    return with_users(api).start()
 
 
 @pytest.fixture
@@ -157,9 +157,6 @@ def test_the_setting_wins(own_api, account, server):
 
 def test_only_an_admin_connects_a_server(lone_api, account):
     """The form dials any address that it is given."""
-    with lone_api.client() as admin:
-        body = {"name": "operator", "password": PASSWORD, "role": "operator"}
-        admin.post("/api/admin/users", json=body).raise_for_status()
     web = WebClient(lone_api, "operator")
 
     assert web.get("/server/connect").status_code == 403

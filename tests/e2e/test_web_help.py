@@ -3,7 +3,7 @@
 import pytest
 
 from app.web.runbook import read_runbook
-from tests.fixtures.browser import with_users
+from tests.fixtures.people import with_users
 from tests.fixtures.web import WebClient
 
 
@@ -43,7 +43,7 @@ def test_a_page_after_a_form_says_so(web):
 
 def test_the_installation_is_named_on_every_page(own_api):
     """Before the login as well, in the title and above the page, as text."""
-    api = with_users(own_api(NOWHERE).start(INSTALLATION_NAME="<b>production"))
+    api = with_users(own_api(NOWHERE)).start(INSTALLATION_NAME="<b>production")
     web = WebClient(api)
     pages = [web.get(path).text for path in ("/runs", "/account", "/nothing")]
     login = api.client(None).get("/login").text

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from tests.fixtures.api import Api, finished
-from tests.fixtures.browser import with_users
+from tests.fixtures.people import with_users
 from tests.fixtures.point_in_time import archive_log
 from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
@@ -27,7 +27,7 @@ def archived(server, tmp_path_factory):
         ])
         first = str(sql.run("SHOW BINARY LOGS")[-1][0])
         try:
-            with_users(api.start())
+            with_users(api).start()
             body = {"databases": ["points"]}
             made = (
                 api

@@ -9,7 +9,7 @@ import pytest
 
 from app.age.x25519 import Identity
 from tests.fixtures.api import finished
-from tests.fixtures.browser import with_users
+from tests.fixtures.people import with_users
 from tests.fixtures.point_in_time import STATUS
 from tests.fixtures.servers import Sql
 from tests.fixtures.web import WebClient
@@ -44,7 +44,7 @@ def archived(own_server, own_api, tmp_path):
     (tmp_path / "vault").mkdir()
     (api.state / "stores.toml").write_text(f'[vault]\nkind = "local"\npath = "{tmp_path}/vault"\n')
     keys = {"ENCRYPT_TO": str(identity.recipient), "IDENTITY_FILE": str(key)}
-    with_users(api.start(BINLOG="true", BINLOG_STORES="vault", **keys))
+    with_users(api).start(BINLOG="true", BINLOG_STORES="vault", **keys)
     with Sql(source.url) as sql, api.client() as admin:
 
         def is_archived():
@@ -88,7 +88,7 @@ def test_who_has_no_key_is_told_so(archived, own_api):
     other.state.mkdir(exist_ok=True)
     shutil.copy(api.state / "signing.key", other.state)
     other.settings["BACKUP_DIR"] = str(api.backups)
-    with_users(other.start(ENCRYPT_TO=keys["ENCRYPT_TO"]))
+    with_users(other).start(ENCRYPT_TO=keys["ENCRYPT_TO"])
     web = WebClient(other, "operator")
     page = words(web.get("/point-in-time"))
 

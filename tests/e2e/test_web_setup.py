@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.fixtures.api import Api
-from tests.fixtures.browser import PASSWORD
+from tests.fixtures.people import PASSWORD
 from tests.fixtures.web import SAME_SITE
 
 

@@ -22,9 +22,9 @@ from app.storage.journals import Journals
 from tests.fixtures.accounts import READER, account, login
 from tests.fixtures.api import finished
 from tests.fixtures.api_requests import BACKUP, WAIT, created, done
-from tests.fixtures.browser import PASSWORD, with_users
 from tests.fixtures.cli import wait_until
 from tests.fixtures.many_backups import make_many
+from tests.fixtures.people import PASSWORD, with_users
 from tests.fixtures.web import WebClient
 
 
@@ -35,7 +35,7 @@ NOWHERE = "mysql://nobody@127.0.0.1:1/"
 @pytest.fixture
 def installed(own_api, server):
     """An installation on the shared server that keeps one backup."""
-    return own_api(server.url).start(ADMIN_PASSWORD=PASSWORD, MAX_BACKUPS="1")
+    return with_users(own_api(server.url)).start(MAX_BACKUPS="1")
 
 
 def words(page):
@@ -119,7 +119,7 @@ def test_a_clock_that_cannot_be_right_is_told_and_must_be_accepted(installed, sq
 async def test_alerts_are_listed_and_a_test_says_who_took_it(own_api, endpoint):
     """With the error of each target, and no secret of its address."""
     address = f"json://keeper:hunter2@127.0.0.1:{endpoint.port}/T0KEN"
-    api = own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD, ALERT_URLS=address)
+    api = with_users(own_api(NOWHERE)).start(ALERT_URLS=address)
     admin = await asyncio.to_thread(WebClient, api)
     assert "nothing is wrong" in words(await asyncio.to_thread(admin.get, "/alerts"))
 
@@ -155,7 +155,7 @@ def test_what_is_wrong_with_the_server_comes_first_with_the_way_out(own_api, sql
     """Rights that lack are statements to copy."""
     sql.run("CREATE TABLE t AS SELECT 1 AS a")
     with account(sql, *(f"{right} ON `{database}`.*" for right in READER[1:])) as name:
-        api = own_api(login(server.url, name) + database).start(ADMIN_PASSWORD=PASSWORD)
+        api = with_users(own_api(login(server.url, name) + database)).start()
         page = WebClient(api).get("/server")
 
     assert page.status_code == 200
@@ -168,7 +168,7 @@ def test_what_is_wrong_with_the_server_comes_first_with_the_way_out(own_api, sql
 
 def test_a_server_that_is_away_is_a_page_not_an_error(own_api):
     """It says what does not answer; repair leaves what cannot be asked, and says so."""
-    api = own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD)
+    api = with_users(own_api(NOWHERE)).start()
     admin = WebClient(api)
     page = admin.get("/server")
 
@@ -209,7 +209,7 @@ def test_a_restore_that_was_interrupted_is_put_back(installed, server):
 
 def test_a_repair_that_fails_says_why(own_api):
     """With the status of its error; the journal stays."""
-    api = own_api(NOWHERE).start(ADMIN_PASSWORD=PASSWORD)
+    api = with_users(own_api(NOWHERE)).start()
     interrupted(api, Server(NOWHERE).where)
     answer = WebClient(api).post("/server/repair")
 
@@ -242,7 +242,7 @@ def test_all_that_goes_and_all_that_stays_is_shown_a_page_at_a_time(own_api, ser
     api = own_api(server.url)
     api.backups.mkdir()
     make_many(api.backups, 120, until=SystemClock().now())
-    web = WebClient(with_users(api.start(MAX_BACKUPS="55")))
+    web = WebClient(with_users(api).start(MAX_BACKUPS="55"))
 
     def counted(query=""):
         text = words(web.get(f"/retention{query}"))

@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.browser import PASSWORD
+from tests.fixtures.people import PASSWORD, with_users
 from tests.fixtures.web import SAME_SITE, WebClient
 
 
@@ -25,8 +25,7 @@ def admin(web_api):
 def name(web_api):
     """A user of this test, an operator."""
     made = f"user{next(NUMBERS)}"
-    body = {"name": made, "password": PASSWORD, "role": "operator"}
-    web_api.client().post("/api/admin/users", json=body).raise_for_status()
+    with_users(web_api, **{made: "operator"})
     return made
 
 
@@ -122,7 +121,7 @@ def test_a_user_is_disabled_and_let_in_again(web_api, admin, name):
 
 def test_the_last_admin_stays_one(own_api):
     """409 at the field, and nothing is changed."""
-    api = own_api("mysql://nobody@127.0.0.1:1/").start(ADMIN_PASSWORD=PASSWORD)
+    api = with_users(own_api("mysql://nobody@127.0.0.1:1/"), admin="admin").start()
     refused = WebClient(api).post("/users/admin/role", role="viewer")
 
     assert (refused.status_code, "is the last admin" in refused.text) == (409, True)

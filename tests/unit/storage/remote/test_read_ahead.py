@@ -12,7 +12,8 @@ from app.storage.remote.read_ahead import ReadAhead
 from tests.fixtures.cli import wait_until
 
 
-DATA = bytes(number * 7 % 251 for number in range(1 << 20)) * 8
+# Every place of a stretch of 251 bytes differs.
+DATA = (bytes(number * 7 % 251 for number in range(251)) * 4200)[: 1 << 20] * 8
 
 
 class Source:
