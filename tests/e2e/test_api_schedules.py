@@ -65,7 +65,7 @@ def _age(api, **ago):
 def _daily():
     """Say when a schedule is due that is not due while the test runs, and its next time."""
     due = datetime.now(UTC).replace(second=0, microsecond=0) + timedelta(hours=12)  # noqa: TID251
-    return f"{due.minute} {due.hour} * * *", due
+    return {"cron": f"{due.minute} {due.hour} * * *", "timezone": "UTC"}, due
 
 
 def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
@@ -74,16 +74,15 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
     assert client.get(f"{BACKUP}/status").json()["next_due_at"] is None
 
     options = {"databases": [table], "compress": False, "description": "By night"}
-    cron, due = _daily()
-    body = {"cron": cron, "timezone": "UTC", "options": options}
-    set_ = client.post(f"{BACKUP}/schedule", json=body)
+    daily, due = _daily()
+    set_ = client.post(f"{BACKUP}/schedule", json={**daily, "options": options})
     schedule = set_.json()["schedule"]
     assert (set_.status_code, set_.json()["success"]) == (200, True)
     assert (schedule["name"], schedule["enabled"], schedule["frequency"], schedule["cron"]) == (
         "default",
         True,
         None,
-        cron,
+        daily["cron"],
     )
     assert schedule["options"] == {
         "databases": [table],
@@ -127,16 +126,16 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
 
 def test_another_frequency_may_be_due_when_the_schedule_is_not(api, client, table):
     """`frequency` takes the place of the schedule's for this once."""
-    cron, _ = _daily()
+    daily, _ = _daily()
     options = {"databases": [table]}
-    client.post(f"{BACKUP}/schedule", json={"cron": cron, "options": options})
+    client.post(f"{BACKUP}/schedule", json={**daily, "options": options})
     done(_run(client))
     _age(api, hours=2)
 
     assert _run(client).json()["due"] is False
     run = done(_run(client, frequency="hourly"))
     assert run["result"]["databases"] == [table]
-    assert _schedules(client)["default"]["cron"] == cron
+    assert _schedules(client)["default"]["cron"] == daily["cron"]
 
 
 def test_a_schedule_keeps_its_own_and_is_deleted(api):
@@ -214,7 +213,7 @@ def test_schedules_have_names_and_can_be_switched_off(client, table):
     """One that is off is never due; changing a schedule keeps what it has done."""
     options = {"databases": [table]}
     for name, enabled in (("night", True), ("noon", False)):
-        body = {"cron": _daily()[0], "name": name, "enabled": enabled, "options": options}
+        body = {**_daily()[0], "name": name, "enabled": enabled, "options": options}
         assert client.post(f"{BACKUP}/schedule", json=body).status_code == 200
     run = done(_run(client, name="night"))
 

@@ -121,9 +121,9 @@ def test_tokens_differ_each_time_and_are_good_for_one_login(logged_in, web_api):
         assert WebClient(web_api).post("/theme", csrf=token).status_code == 403
 
 
-def test_cookies_open_no_api_and_tokens_no_page(logged_in, web_api):
-    """Each way in has its own proof; a cookie is no refresh token either."""
-    admin = logged_in["admin"]
+def test_cookies_open_no_api_and_tokens_no_page(web_api):
+    """Each way in has its own proof; a cookie is no refresh token either, and who tries it ends the login."""
+    admin = WebClient(web_api)
     cookie = next(found for found in admin.client.cookies.jar if found.name != "theme")
     api = web_api.client("admin")
 
@@ -131,6 +131,7 @@ def test_cookies_open_no_api_and_tokens_no_page(logged_in, web_api):
     assert api.get("/backups").status_code == 303
     refresh = api.post("/api/auth/refresh", json={"refresh_token": cookie.value})
     assert refresh.status_code == 401
+    assert admin.get("/").status_code == 303
 
 
 def test_a_cookie_is_for_this_service_alone(web_api):
