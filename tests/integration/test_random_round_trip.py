@@ -13,7 +13,7 @@ from hypothesis import given, note, strategies as st
 from app.domain.backups.manifest import Codec
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.faker import schemas
-from tests.fixtures.series import drawn, series
+from tests.fixtures.series import PATIENT_SECONDS, drawn, series
 from tests.fixtures.servers import Sql
 
 
@@ -32,6 +32,7 @@ OPTIONS = st.fixed_dictionaries({
 
 
 @pytest.mark.long
+@pytest.mark.timeout(PATIENT_SECONDS)
 @drawn(EXAMPLES)
 @given(schema=schemas(), options=OPTIONS)
 async def test_random_schemas_come_back(schema, options, server, tmp_path):

@@ -7,7 +7,7 @@ from app.domain.restores.restore import RestoreRequest
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.dry_runs import drop, ends_as_foretold
 from tests.fixtures.random_targets import SOURCE, STATES, USER, hindered, hindrances, options
-from tests.fixtures.series import series
+from tests.fixtures.series import PATIENT_SECONDS, series
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -28,6 +28,7 @@ def target(own_server):
 
 
 @pytest.mark.long
+@pytest.mark.timeout(PATIENT_SECONDS)
 # A drawn target has few hindrances already.
 @settings(
     max_examples=series(2, 400),
