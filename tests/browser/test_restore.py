@@ -94,7 +94,7 @@ def test_a_damaged_table_comes_back_by_keyboard_alone(visitors, web_api, shop, s
 
     expect(page.get_by_role("button", name="Continue")).to_be_focused()
     press(page, "Enter")
-    expect(page.locator("#sentence")).to_contain_text("1 table replaced")
+    expect(page.locator("#sentence")).to_contain_text("1 table replaced; back to")
     expect(page.get_by_label(re.compile("^Type"))).to_be_focused()
     page.keyboard.type(database)
     press(page, "Enter")
