@@ -18,6 +18,8 @@ from app.errors import (
     UnknownSignerError,
 )
 from app.security.signers import Signers
+from app.storage.files import ReadFile
+from app.storage.local import LocalDirectory
 from tests.fixtures.archive_keys import log_keys_of
 from tests.fixtures.binlog import (
     VARIANTS,
@@ -234,6 +236,35 @@ def test_a_tail_in_which_nothing_is_yet_is_never_sealed(variant, tmp_path):
     go_on(StreamWriter.resume(directory, Codec.NONE, encrypts), [rotation], []).close()
     stream = open_stream(directory, reading(tmp_path))
     assert joined(stream) == {first.name: served(first)}
+
+
+@pytest.mark.parametrize("look", [1, 2])
+def test_a_tail_that_is_sealed_while_it_is_looked_at_is_looked_at_again(look, tmp_path):
+    """By whoever cannot read segments: the archiver goes on beside them."""
+    first = corpus("mariadb-10.11")[0]
+    keys = writing(tmp_path)
+    writer = StreamWriter.begin(directory_in(tmp_path), document_of(first), Codec.NONE, keys)
+    go_on(writer, events_of(first)[:-1], [], roll_after=1_000).sync(1)
+
+    class Beside(LocalDirectory):
+        """A directory whose tail is sealed right before one of the looks at it."""
+
+        looks = 0
+
+        def watch(self, name: str) -> ReadFile:
+            """Seal it."""
+            self.looks += name.endswith(".tail")
+            if name.endswith(".tail") and self.looks == look:
+                assert writer.roll(1)
+            return super().watch(name)
+
+    beside = Beside(directory_in(tmp_path).path)
+    stream = open_stream(beside, keys)
+    writer.close()
+
+    assert beside.looks >= look
+    assert stream.window is not None
+    assert stream.window[1] == writer.synced
 
 
 def test_the_own_identity_is_made_once_and_kept(tmp_path):
