@@ -18,10 +18,13 @@ from app.errors import NotCancellableError
 from app.services.backups.options import BackupOptions
 from tests.fixtures.api import Api, finished
 from tests.fixtures.cli import PROGRAM, SECONDS, wait_until
+from tests.fixtures.series import series
 from tests.fixtures.servers import Server, Sql
 
 
 CREATE = "/api/admin/backup/create"
+# How long after what was looked for a run is cancelled.
+MILLISECONDS = series((0, 2, 8), (0, 1, 2, 4, 8))
 
 
 def settings_of(server: Server, home: Path) -> Settings:
@@ -155,6 +158,7 @@ async def cancelled_backup(parts: Service, database: str, pattern: str, seconds:
     return await runs.wait(run.run_id, 20)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("pattern", ["*.partial", "*.manifest.json.partial", "*.manifest.json"])
 async def test_a_backup_that_is_cancelled_is_there_or_not_as_its_run_says(
     pattern, parts, sql, database
@@ -162,7 +166,7 @@ async def test_a_backup_that_is_cancelled_is_there_or_not_as_its_run_says(
     """Whenever it is cancelled: one that is in the list has succeeded, one that is not has not."""
     sql.run("CREATE TABLE t AS SELECT seq FROM seq_1_to_1000")
     catalogue = parts.program.catalogue
-    for milliseconds in (0, 1, 2, 4, 8):
+    for milliseconds in MILLISECONDS:
         known = {entry.backup_id for entry in catalogue.entries()}
         run = await cancelled_backup(parts, database, pattern, milliseconds / 1000)
 
@@ -209,6 +213,7 @@ async def cancelled_restore(parts: Service, backup_id: str, phase: str, seconds:
     return await runs.wait(run.run_id, 20)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("phase", ["swapping", "finishing", "done"])
 async def test_a_restore_that_is_cancelled_is_done_or_not_as_its_run_says(
     phase, parts, sql, database
@@ -219,7 +224,7 @@ async def test_a_restore_that_is_cancelled_is_done_or_not_as_its_run_says(
         parts.program.jobs.backup(BackupOptions(databases=(database,))),
         Requester("ann", Origin.CLI),
     )
-    for milliseconds in (0, 1, 2, 4, 8):
+    for milliseconds in MILLISECONDS:
         sql.run("REPLACE INTO t VALUES (2)")
         run = await cancelled_restore(parts, manifest.backup_id, phase, milliseconds / 1000)
 
