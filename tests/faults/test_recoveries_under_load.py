@@ -104,11 +104,15 @@ class Soak:
             self._archiver.kill()
             self._archiver.communicate(timeout=STOP_SECONDS)
 
-    def kill_server(self):
-        """Kill the server; it recovers."""
+    async def kill_server(self):
+        """Kill the server; it recovers, and makes a base when nothing is prepared any more: docs/pitr.md says why."""
         self.server.kill()
         self.server.start()
         self.figures.servers_killed += 1
+        self._settled.set()
+        with Sql(self.server.url) as sql:
+            wait_until(lambda: not sql.run("XA RECOVER"), "what was prepared has ended")
+        await self.back_up()
 
     def look(self):
         """Note what is there, and where in the log that is; nothing changes meanwhile."""
@@ -143,7 +147,7 @@ class Soak:
                 if looks % max(count // 30, 1) == 0:
                     self.kill_archiver()
                     if self.figures.archivers_killed % 5 == 2:
-                        self.kill_server()
+                        await self.kill_server()
                     self.archive()
                 if looks % max(count // 10, 1) == 0:
                     await self.back_up()

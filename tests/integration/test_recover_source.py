@@ -257,9 +257,13 @@ async def test_one_database_is_recovered_alone(points):
 
 
 @pytest.mark.differs("mariadb", reason="it replays them all the same")
-async def test_xa_of_a_database_that_is_left_out_is_refused_before_anything_begins(points):
+@pytest.mark.parametrize("compressed", ["OFF", "ON"])
+async def test_xa_of_a_database_that_is_left_out_is_refused_before_anything_begins(
+    points, compressed
+):
     """MySQL ends a replay there (error 3898); that of the databases that are recovered is none of its concern."""
     await points.backup()
+    points.sql.run(f"SET SESSION binlog_transaction_compression = {compressed}")
 
     def prepare(name, statement):
         points.sql.script([

@@ -214,7 +214,8 @@ def _lost_runs(calls: _Calls) -> None:
     """End a run as if its installation were gone."""
     (file,) = calls.cli.home.rglob("control.db")
     with closing(sqlite3.connect(file)) as history, history:
-        (run_id,) = history.execute("SELECT run_id FROM runs LIMIT 1").fetchone()
+        first = "SELECT run_id FROM runs WHERE kind = 'backup' ORDER BY rowid LIMIT 1"
+        (run_id,) = history.execute(first).fetchone()
         change = "UPDATE runs SET owner = 'another', state = 'running' WHERE run_id = ?"
         history.execute(change, (run_id,))
     calls("run end", "run", "end", run_id, "--reason", "its disk is gone")

@@ -168,7 +168,6 @@ class Part:
                 committed_us=commit_us(group, committed),
                 latest_ms=latest_ms(group, received, committed),
                 redefines=group.redefines,
-                prepares=group.prepares,
                 caveats=group.caveats,
                 tables=contents.tables,
                 database=contents.database,

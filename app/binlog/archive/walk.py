@@ -4,9 +4,9 @@ import base64
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from app.binlog.events.groups import Group, split_events
+from app.binlog.events.groups import Group
 from app.binlog.events.gtids import GtidState
-from app.binlog.events.headers import CHECKSUM_BYTES, MAGIC, Kind, Malformed
+from app.binlog.events.headers import CHECKSUM_BYTES, MAGIC, Kind, Malformed, split_events
 from app.binlog.events.scan import Scan
 
 

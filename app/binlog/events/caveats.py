@@ -14,7 +14,8 @@ from app.binlog.events.executed import (
     names_in,
     spanned,
 )
-from app.binlog.events.headers import HEADER_BYTES, Header, Kind
+from app.binlog.events.headers import HEADER_BYTES, Header, Kind, read_header, split_events
+from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.rows import lacking_columns, read_table_map, table_number
 from app.binlog.events.statements import AROUND, QUERIES, changes_rows, query_of
 from app.domain.restores.log_archive import Caveats, Connection, LackingRows, TemporaryUse
@@ -22,9 +23,12 @@ from app.domain.restores.log_archive import Caveats, Connection, LackingRows, Te
 
 # Segments say that nothing of this was found in them: raise it with every rule that finds more, of which those know
 # nothing that were sealed before.
-EDITION: Final = 5
+EDITION: Final = 6
 # Of the header: the statement uses a temporary table, or the number of its connection.
 _THREAD_SPECIFIC: Final = 0x04
+# Both vendors write so what is around the rows of an XA transaction, and its id behind it the same way.
+_XA_PREPARED: Final = "XA END "
+_XA_ENDED: Final = ("XA COMMIT ", "XA ROLLBACK ")
 # Of an event that loads a file: what any statement has, and where in it the name of the file stands.
 _LOAD_HEAD_BYTES: Final = 13 + 13
 
@@ -57,6 +61,8 @@ def with_event(
         )
     if kind in QUERIES:
         return _with_statement(known, header, event)
+    if kind == Kind.PAYLOAD:
+        return _with_payload(known, event)
     columns, lacking = lacking_columns(kind, event)
     if not lacking:
         return known
@@ -65,10 +71,21 @@ def with_event(
     return known._replace(lacking=known.lacking | {LackingRows(*name, columns, lacking)})
 
 
+def _with_payload(known: Caveats, event: bytes) -> Caveats:
+    """Add what there is to say of the events that MySQL has compressed into one."""
+    tables: dict[int, bytes] = {}
+    for inner in split_events(inner_blocks(event)):
+        header = read_header(inner)
+        if header.kind == Kind.TABLE_MAP:
+            tables[table_number(inner)] = inner
+        known = with_event(known, header, inner, tables)
+    return known
+
+
 def _with_statement(known: Caveats, header: Header, event: bytes) -> Caveats:
     database, text = query_of(event, is_compressed=header.kind == Kind.QUERY_COMPRESSED)
     if text.startswith(AROUND):
-        return known
+        return _with_xa(known, text)
     return known._replace(
         temporary=(*known.temporary, *_temporary(header, event, text)),
         spans=known.spans or spanned(database, text),
@@ -79,6 +96,15 @@ def _with_statement(known: Caveats, header: Header, event: bytes) -> Caveats:
         names_directory=known.names_directory or names_directory(text),
         definers=known.definers | definers_in(text),
     )
+
+
+def _with_xa(known: Caveats, text: str) -> Caveats:
+    """Add which XA transaction a statement prepares or ends; nothing where it does not."""
+    if text.startswith(_XA_PREPARED):
+        return known._replace(prepares_xa=text.removeprefix(_XA_PREPARED))
+    if text.startswith(_XA_ENDED):
+        return known._replace(ends_xa=text.split(" ", 2)[2])
+    return known
 
 
 def _temporary(header: Header, event: bytes, text: str) -> Iterator[TemporaryUse]:

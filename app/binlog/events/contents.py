@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from app.binlog.events.groups import split_events
-from app.binlog.events.headers import HEADER_BYTES, Kind
+from app.binlog.events.headers import HEADER_BYTES, Kind, split_events
 from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.rows import ROWS, Counts, TableMap, count_rows, read_table_map, table_number
 from app.binlog.events.statements import AROUND, QUERIES, changes_rows, masked, query_of

@@ -10,7 +10,6 @@ https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_
 
 import re
 import struct
-from collections.abc import Iterator
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -61,7 +60,6 @@ class Group(NamedTuple):
         timestamp: When the statement that ended it began, seconds since 1970 by its session's clock.
         commit_us: Microseconds since 1970 of its commit by the server; None where only MySQL would say it.
         redefines: Whether it changed the definition of something that was there.
-        prepares: Whether it is an XA transaction up to its PREPARE.
         caveats: What a replay of it may do otherwise.
     """
 
@@ -71,7 +69,6 @@ class Group(NamedTuple):
     timestamp: int
     commit_us: int | None
     redefines: bool
-    prepares: bool
     caveats: Caveats
 
 
@@ -123,7 +120,6 @@ class Groups:
             return None
         self.is_open = False
         redefines = self._is_alone is True and _redefines(header.kind, event)
-        prepares = header.kind == Kind.XA_PREPARE
         return Group(
             start=self._start,
             end=end,
@@ -131,7 +127,6 @@ class Groups:
             timestamp=header.timestamp,
             commit_us=self._commit_us,
             redefines=redefines,
-            prepares=prepares,
             caveats=self._caveats,
         )
 
@@ -181,7 +176,7 @@ class Groups:
 def is_plain(group: Group) -> bool:
     """Tell whether a replay takes a transaction as it is, statements in place of rows aside, and tells it by a GTID."""
     caveats = group.caveats._replace(executes=False)
-    return caveats == NO_CAVEATS and not group.prepares and bool(group.gtid)
+    return caveats == NO_CAVEATS and bool(group.gtid)
 
 
 def _redefines(kind: int, event: bytes) -> bool:
@@ -189,39 +184,3 @@ def _redefines(kind: int, event: bytes) -> bool:
     return kind == Kind.QUERY_COMPRESSED or bool(
         kind == Kind.QUERY and _REDEFINES.match(query_text(event))
     )
-
-
-def split_events(blocks: Iterator[bytes]) -> Iterator[bytes]:
-    """
-    Cut bytes of a log, from any event on, into events.
-
-    Args:
-        blocks: The bytes in order; consumed once.
-
-    Yields:
-        Whole events; what is left at the end and is none is given as the last one, if it is a part of one.
-
-    Raises:
-        Malformed: The size of an event makes no sense.
-    """
-    rest = bytearray()
-    for block in blocks:
-        rest += block
-        offset = 0
-        # The size of the next event is known from its first bytes: a large one is gathered, not looked at again.
-        while (size := _whole_size(rest, offset)) is not None:
-            yield bytes(rest[offset : offset + size])
-            offset += size
-        if offset:
-            del rest[:offset]
-    if rest:
-        yield bytes(rest)
-
-
-def _whole_size(data: bytearray, offset: int) -> int | None:
-    if len(data) - offset < HEADER_BYTES:
-        return None
-    size = int.from_bytes(data[offset + 9 : offset + 13], "little")
-    if size < HEADER_BYTES:
-        raise Malformed(f"an event says that it has {size} bytes")
-    return size if offset + size <= len(data) else None

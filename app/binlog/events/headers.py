@@ -10,6 +10,7 @@ https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_replication_binl
 
 import struct
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final, NamedTuple
@@ -236,3 +237,39 @@ def made_ignorable(size: int, end: int, server_id: int, *, has_checksums: bool) 
     head = _HEADER.pack(0, Kind.IGNORABLE, server_id, size, end % POSITIONS, IGNORABLE)
     body = head + bytes(size - HEADER_BYTES - CHECKSUM_BYTES * has_checksums)
     return body + zlib.crc32(body).to_bytes(4, "little") if has_checksums else body
+
+
+def split_events(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """
+    Cut bytes of a log, from any event on, into events.
+
+    Args:
+        blocks: The bytes in order; consumed once.
+
+    Yields:
+        Whole events; what is left at the end and is none is given as the last one, if it is a part of one.
+
+    Raises:
+        Malformed: The size of an event makes no sense.
+    """
+    rest = bytearray()
+    for block in blocks:
+        rest += block
+        offset = 0
+        # The size of the next event is known from its first bytes: a large one is gathered, not looked at again.
+        while (size := _whole_size(rest, offset)) is not None:
+            yield bytes(rest[offset : offset + size])
+            offset += size
+        if offset:
+            del rest[:offset]
+    if rest:
+        yield bytes(rest)
+
+
+def _whole_size(data: bytearray, offset: int) -> int | None:
+    if len(data) - offset < HEADER_BYTES:
+        return None
+    size = int.from_bytes(data[offset + 9 : offset + 13], "little")
+    if size < HEADER_BYTES:
+        raise Malformed(f"an event says that it has {size} bytes")
+    return size if offset + size <= len(data) else None

@@ -235,6 +235,8 @@ class Caveats(NamedTuple):
         names_directory: Whether it makes a table in a directory of the server's machine.
         definers: Accounts to which belongs what it defines, quoted as SHOW CREATE does.
         lacking: Rows that have become something that the log does not tell as a whole.
+        prepares_xa: Id of the XA transaction whose rows it has, up to its PREPARE; empty = it has none's.
+        ends_xa: Id of the one that it commits or rolls back; empty = none.
     """
 
     temporary: tuple[TemporaryUse, ...] = ()
@@ -246,6 +248,8 @@ class Caveats(NamedTuple):
     names_directory: bool = False
     definers: frozenset[str] = frozenset()
     lacking: frozenset[LackingRows] = frozenset()
+    prepares_xa: str = ""
+    ends_xa: str = ""
 
 
 NO_CAVEATS: Final = Caveats()
@@ -269,7 +273,6 @@ class LoggedTransaction:
         committed_us: The same in microseconds, of which MySQL tells all and MariaDB whole seconds.
         latest_ms: When it was, at the latest: later where its own time cannot be that of its commit.
         redefines: Whether it changed the definition of something that was there.
-        prepares: Whether it is an XA transaction up to its PREPARE.
         caveats: What a replay of it may do otherwise.
         tables: What it did to each table; empty for definitions.
         database: That of its first statement; empty when the log does not say it.
@@ -286,7 +289,6 @@ class LoggedTransaction:
     committed_us: int
     latest_ms: int
     redefines: bool
-    prepares: bool
     caveats: Caveats
     tables: tuple[LoggedRows, ...]
     database: str

@@ -8,7 +8,13 @@ from app.binlog.events.executed import SYSTEM
 from app.binlog.events.headers import read_format
 from app.domain.backups.base import databases_of
 from app.domain.backups.manifest import Manifest
-from app.domain.restores.log_archive import Connection, LackingRows, LoggedTransaction, TemporaryUse
+from app.domain.restores.log_archive import (
+    Caveats,
+    Connection,
+    LackingRows,
+    LoggedTransaction,
+    TemporaryUse,
+)
 from app.domain.restores.points import Place, RecoverRequest
 from app.engine.flavor import series_of
 from app.engine.schema.databases import SCRATCH, is_scratch_of
@@ -40,6 +46,8 @@ class Hindrances:
         # Temporary tables since then.
         self._made: dict[Connection, set[str]] = {}
         self._databases_made: set[str] = set()
+        # Prepared since then, and not ended: of a base that had some nobody gets here.
+        self._prepared: set[str] = set()
         # Connections that began before are not known by their numbers from then on.
         self._has_restarted = False
         self._has_code = bool(self._databases) and _may_have_code(base, self._databases)
@@ -75,6 +83,11 @@ class Hindrances:
 
     def _in_statements(self, found: LoggedTransaction) -> Iterator[str]:
         caveats, at = found.caveats, f"{found.file}:{found.start}"
+        if self._lacks_rows(caveats):
+            yield (
+                f"the XA transaction that ends at {at} was prepared in no log, as when MariaDB is killed meanwhile,"
+                " and its rows are nowhere else"
+            )
         if not all(map(self._is_computed, caveats.lacking)):
             yield (
                 f"rows at {at} were logged without all of their columns (binlog_row_image is not FULL), by which"
@@ -88,6 +101,10 @@ class Hindrances:
             yield f"the statement at {at} makes a table in a directory of the server's machine"
         if not all(map(self._is_explained, caveats.temporary)):
             yield f"the statement at {at} uses a temporary table that may be older than the backup"
+        yield from self._in_databases(caveats, at)
+
+    def _in_databases(self, caveats: Caveats, at: str) -> Iterator[str]:
+        """Look at which databases a transaction is about: some may be left out, or be a restore's."""
         self._databases_made.add(caveats.makes_database)
         older = {name for name in caveats.spans if SCRATCH.search(name)} - self._databases_made
         if older:
@@ -107,6 +124,14 @@ class Hindrances:
                 f"the statement at {at} is executed again, and a trigger or a routine of a database that is left"
                 " out may change what is recovered by it"
             )
+
+    def _lacks_rows(self, found: Caveats) -> bool:
+        """Tell whether an XA transaction ends whose rows the log does not have."""
+        if found.prepares_xa:
+            self._prepared.add(found.prepares_xa)
+        is_lost = bool(found.ends_xa) and found.ends_xa not in self._prepared
+        self._prepared.discard(found.ends_xa)
+        return is_lost
 
     def _is_computed(self, found: LackingRows) -> bool:
         """Tell whether rows lack what is computed anew alone: MariaDB 11 logs no generated columns."""

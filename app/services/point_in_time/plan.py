@@ -306,7 +306,7 @@ def _filtered_xa(stream: ArchivedStream, plan: RecoverPlan) -> Iterator[AppError
         if Place(found.number, found.end) > end:
             return
         others = {table.database for table in found.tables} - {*plan.databases}
-        if found.prepares and others:
+        if found.caveats.prepares_xa and others:
             yield BaseUnfitError(
                 f"MySQL replays no XA transaction of a database that is left out: {found.gtid or 'one'} at"
                 f" {found.file}:{found.start} changes {min(others)}",

@@ -8,13 +8,13 @@ from typing import Final
 
 from app.binlog.archive.reading import ArchivedFile, ArchivedStream
 from app.binlog.events.executed import made_database, names_in
-from app.binlog.events.groups import split_events
 from app.binlog.events.headers import (
     CHECKSUM_BYTES,
     HEADER_BYTES,
     MAGIC,
     Kind,
     read_format,
+    split_events,
 )
 from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.statements import query_of

@@ -43,10 +43,15 @@ class Buggy:
         return self._answer
 
 
+async def _nothing_to_repair():
+    return ()
+
+
 def reconciling(buggy):
     """Reconcile, where the history has a bug."""
     runs: Any = SimpleNamespace(write_ends=buggy, orphans=buggy)
-    return Reconciler(runs, NOBODY, NOBODY, NOBODY, NOBODY, NOBODY).run_forever()
+    recoveries: Any = SimpleNamespace(repair=_nothing_to_repair)
+    return Reconciler(runs, recoveries, NOBODY, NOBODY, NOBODY, NOBODY).run_forever()
 
 
 def delivering(buggy):

@@ -13,7 +13,7 @@ from app.domain.restores.points import Place, Point, PointKind, RecoverRequest
 from app.engine.schema.databases import is_scratch_of, scratch_schemas
 from app.services.binlog.hindrances import Hindrances
 from tests.fixtures.archives import draft_of
-from tests.fixtures.binlog import archive, corpus, directory_in, events_of
+from tests.fixtures.binlog import VARIANTS, archive, corpus, directory_in, events_of
 
 
 REQUEST = RecoverRequest(Point(PointKind.TIME, "of a test"))
@@ -55,6 +55,29 @@ def test_a_server_that_was_upgraded_needs_a_later_base(tmp_path, version, reason
         found.accept(transaction)
 
     assert found.reason == reason
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_an_xa_transaction_that_was_prepared_in_no_log_is_noticed_where_it_ends(tmp_path, variant):
+    """MariaDB may be killed between preparing one and logging it; its rows are nowhere then."""
+    archive(directory_in(tmp_path / "backups"), corpus(variant)).close()
+    (stream,) = open_streams(tmp_path / "backups")
+    base = replace(
+        draft_of(BackupId("backup_1"), Codec.NONE, {}),
+        position=PositionEntry("binlog.000001", 4),
+    )
+    transactions = list(stream.transactions(counts=False))
+    prepared = next(found for found in transactions if found.caveats.prepares_xa)
+    ended = next(found for found in transactions if found.caveats.ends_xa)
+    whole, lacking = (Hindrances(stream, base, Place(1, 4), REQUEST) for _ in range(2))
+
+    for found in transactions:
+        whole.accept(found)
+        if found is not prepared:
+            lacking.accept(found)
+
+    assert "prepared in no log" not in whole.reason
+    assert lacking.reason.startswith(f"the XA transaction that ends at {ended.file}:{ended.start}")
 
 
 def test_a_schema_of_a_restore_goes_with_its_database_alone():
