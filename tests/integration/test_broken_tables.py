@@ -87,12 +87,13 @@ def _gone_but_for_its_file(sql, database, table, file):
 
 
 async def test_a_file_that_bars_the_way_is_found_before_anything_begins(backstay, sql, database):
-    """The .ibd of a table that is gone, by the dry run as by the restore."""
+    """The .ibd of a table that is gone, by the dry run as by the restore; also behind one that a key names."""
     sql.script(f"CREATE TABLE {name} (i INT PRIMARY KEY)" for name in ("w", "x", "y", "z"))
+    sql.run("CREATE TABLE child (i INT PRIMARY KEY, FOREIGN KEY (i) REFERENCES w (i))")
     sql.run("INSERT INTO x VALUES (1)")
     manifest = await backstay.backup(database)
     file = _gone_but_for_its_file(sql, database, "x", "x.ibd")
-    sql.run("DROP TABLE w, y")
+    sql.script(["SET foreign_key_checks = 0", "DROP TABLE w, y", "SET foreign_key_checks = 1"])
 
     forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
     [problem] = forecast.problems
@@ -102,6 +103,34 @@ async def test_a_file_that_bars_the_way_is_found_before_anything_begins(backstay
 
     assert not (await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))).problems
     assert sql.run("SELECT i FROM x") == [(1,)]
+
+
+async def test_keys_that_name_a_table_that_is_gone_stay_as_they_are(own_server, tmp_path):
+    """MariaDB has them follow whatever gets its name, also on a server that wants a primary key of every table."""
+    server = own_server(
+        "--sql-require-primary-key=ON" if IS_MYSQL else "--innodb-force-primary-key=ON"
+    )
+    with Sql(server.url) as sql:
+        sql.script([
+            "CREATE DATABASE d",
+            "USE d",
+            "CREATE TABLE parent (i INT PRIMARY KEY)",
+            "CREATE TABLE child (i INT PRIMARY KEY, FOREIGN KEY (i) REFERENCES parent (i))",
+            "INSERT INTO parent VALUES (1)",
+            "INSERT INTO child VALUES (1)",
+        ])
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("d")
+        sql.script(["SET foreign_key_checks = 0", "DROP TABLE parent"])
+        before = sql.run("SHOW CREATE TABLE child")
+        request = RestoreRequest(manifest.backup_id)
+
+        forecast = await backstay.recoveries.dry_run(await backstay.recoveries.plan(request))
+        assert sql.run("SHOW CREATE TABLE child") == before
+        assert forecast.problems == ()
+        assert (await backstay.restore(manifest)).verified
+        assert sql.run("SHOW CREATE TABLE child") == before
+    await backstay.target.close()
 
 
 async def test_a_file_of_a_partition_that_bars_the_way_is_named_with_what_to_do(

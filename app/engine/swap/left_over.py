@@ -4,7 +4,8 @@ Files that lie where tables are to come.
 An .ibd whose table is gone is in no list of a server: it is found when a table gets that name, which is the
 last thing that a restore does. So a table of ours is given the names before, in a RENAME that cannot succeed:
 whatever the server did of it until it came to a table that does not exist, it undoes, and others see none of
-it. Files of partitions are not found that way, nor those of other engines, which are written over.
+it. A table may have been one that foreign keys of others name: MariaDB would have them follow the one of ours,
+and stay with it, so it has no column that they could name. Files of partitions are not found that way, nor those of other engines, which are written over.
 """
 
 import itertools
@@ -14,12 +15,13 @@ from typing import Final
 from app.domain.restores.load import DatabaseLoad
 from app.engine.schema.databases import exists, list_tables
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import qualified
+from app.engine.sql.quoting import qualified, quote
 from app.errors import ConflictError, StatementError
 
 
 # In the server's words for a file that bars the way.
 _WORDS: Final = "Tablespace already exists"
+_NO_SUCH_TABLE: Final = 1146
 LEFT_OVER_HINT: Final = (
     "An .ibd file of that name, of a table that is gone, lies in the live database's directory on the"
     " server: move it away, then restore again. The live data is as it was."
@@ -55,32 +57,36 @@ async def refuse_left_over(
 
     Args:
         session: May make tables in both.
-        scratch: An empty schema of ours.
+        scratch: An empty schema of ours; nobody else has its name, for anything.
         database: That is there.
         names: Of tables that are not.
 
     Raises:
         ConflictError: A file bars the way; nothing was changed.
     """
-    await session.define(f"CREATE TABLE {qualified(scratch, 'trial')} (i INT) ENGINE=InnoDB")
+    trial = qualified(scratch, "trial")
+    # Some servers take no table without a primary key.
+    await session.define(f"CREATE TABLE {trial} ({quote(scratch)} INT PRIMARY KEY) ENGINE=InnoDB")
     for start in range(0, len(names), _AT_ONCE):
         some = names[start : start + _AT_ONCE]
-        if not await _is_barred(session, scratch, database, some):
-            continue
+        if (await _refused(session, scratch, database, some)).errno == _NO_SUCH_TABLE:
+            continue  # it came to the end
         for name in some:  # the server's words name no table but by its file
-            if await _is_barred(session, scratch, database, [name]):
+            if is_left_over(await _refused(session, scratch, database, [name])):
                 raise ConflictError(
                     f"a file bars the way of table {database}.{name}", hint=LEFT_OVER_HINT
                 )
 
 
-async def _is_barred(session: Session, scratch: str, database: str, names: Sequence[str]) -> bool:
-    """Give names to a table, one after the other, and then make the server take all of it back."""
+async def _refused(
+    session: Session, scratch: str, database: str, names: Sequence[str]
+) -> StatementError:
+    """Give names to a table, one after the other, make the server take all of it back, and return why it did."""
     places = [qualified(scratch, "trial"), *(qualified(database, name) for name in names)]
     moves = [f"{old} TO {new}" for old, new in itertools.pairwise(places)]
     moves.append(f"{qualified(scratch, 'absent')} TO {qualified(scratch, 'never')}")
     try:
         await session.query(f"RENAME TABLE {', '.join(moves)}", no_timeout=True)
     except StatementError as exc:
-        return is_left_over(exc)
-    return False
+        return exc
+    raise AssertionError("a table that does not exist was given a name")
