@@ -3,7 +3,7 @@
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event, Timer
 from typing import Final
@@ -23,8 +23,9 @@ from app.domain.restores.log_archive import (
 _END_MS: Final = 253_402_300_799_000
 # Whoever looks around a moment waits no longer.
 _LOOK_SECONDS: Final = 8.0
-# Times in the archive are of milliseconds.
-_TICK: Final = timedelta(milliseconds=1)
+# No log tells a time more exactly.
+_TICK: Final = timedelta(microseconds=1)
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _SPANS: Final = tuple(timedelta(seconds=count) for count in (1, 10, 100, 1000, 10_000, 100_000))
 
 
@@ -94,6 +95,8 @@ def _around(
     within: timedelta,
     stop: Event,
 ) -> NearTransactions:
+    # The archive knows its own moments, such as its end, by milliseconds: what one of them has is before it.
+    moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000 + 999)
     after = _search(
         streams, replace(query, since=moment + _TICK, until=moment + within), stop
     ).transactions
@@ -135,8 +138,17 @@ def _between(
     for stream in streams:
         # One that has ended before, damaged or not, has none of them.
         if query.since is None or stream.ended is None or stream.ended >= query.since:
-            yield from stream.open().committed_between(since, until)
+            for found in stream.open().committed_between(since, until):
+                if _is_within(found.committed_at, query):
+                    yield found
+
+
+def _is_within(moment: datetime, query: TransactionQuery) -> bool:
+    """Tell whether a moment is wanted to the microsecond; the archive is looked through by milliseconds."""
+    return (query.since is None or query.since <= moment) and (
+        query.until is None or moment <= query.until
+    )
 
 
 def _ms(moment: datetime) -> int:
-    return round(moment.timestamp() * 1000)
+    return (moment - _EPOCH) // timedelta(milliseconds=1)

@@ -9,7 +9,7 @@ from app.binlog.archive.keys import PLAIN
 from app.domain.restores.log_archive import TransactionQuery
 from app.services.binlog import search as module
 from app.services.binlog.search import search, search_around
-from tests.fixtures.binlog import archive, corpus, directory_in
+from tests.fixtures.binlog import VARIANTS, archive, corpus, directory_in
 
 
 WEEK = timedelta(days=7)
@@ -34,6 +34,19 @@ async def test_the_nearest_on_both_sides_are_found(backups):
     assert list(near.before) == before[-3:]
     assert list(near.after) == after[:3]
     assert near.is_whole
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+async def test_each_is_found_by_its_own_moment(tmp_path, variant):
+    """MySQL tells it by the microsecond, and the archive is looked through by milliseconds."""
+    archive(directory_in(tmp_path), corpus(variant)).close()
+    everything = (await search(tmp_path, PLAIN, TransactionQuery())).transactions
+
+    for transaction in everything:
+        at = transaction.committed_at
+        found = (await search(tmp_path, PLAIN, TransactionQuery(since=at, until=at))).transactions
+        assert found == tuple(other for other in everything if other.committed_at == at)
+        assert transaction in found
 
 
 async def test_far_away_from_everything_the_last_are_found_that_are_near_enough(backups):
