@@ -162,6 +162,7 @@ def test_a_list_shows_what_nobody_here_can_read(cli, shop, offsite):
         assert told.err.count("Hint: Compare its public key") == 1
     key = cli.json("key", "show", ENCRYPT_TO=RECIPIENTS)["signers"][0]["key"]
     listed = cli.json(*words, **other, SIGNERS=key)
+    assert cli.json(*words, "--accept-signer", key, **other) == listed
     assert (listed["backups"], listed["problems"]) == ([], [])
     (locked,) = listed["locked"]
     assert (locked["backup_id"], locked["recipients"]) == (made["backup_id"], made["recipients"])

@@ -41,6 +41,7 @@ def list_(
     limit: Annotated[
         int | None, typer.Option("--limit", min=1, metavar="N", help="Only the newest N.")
     ] = None,
+    accept_signer: AcceptSigner = None,
     store: InStore = "",
     as_json: AsJson = False,
 ) -> None:
@@ -54,7 +55,9 @@ def list_(
         document = PrintedBackupList.of(survey, proven, pins)
         return CommandResult(document, lambda: _show_survey(survey, proven, pins, store))
 
-    execute_with_program(work, as_json=as_json, needs_server=False, store=store)
+    execute_with_program(
+        work, as_json=as_json, needs_server=False, store=store, accepted_signers=accept_signer
+    )
 
 
 def _show_survey(
