@@ -1,6 +1,9 @@
 """Open files of a backup directory: one kind to read, one kind that is being written."""
 
+import fcntl
+import os
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import NamedTuple, Protocol, Self
 
@@ -220,3 +223,38 @@ class WriteFile(ReadFile):
                 raise
         finally:
             super().close()
+
+
+def in_use(kernel: Kernel, directory: str, names: Iterable[str]) -> set[str]:
+    """
+    Tell which files somebody reads or deletes right now.
+
+    There may be ten thousand, and a page waits for it: no more is done with each than its lock takes.
+
+    Args:
+        kernel: Opens and locks.
+        directory: Path of theirs.
+        names: Of regular files; of one that is gone meanwhile there is nobody.
+
+    Returns:
+        Their names.
+
+    Raises:
+        StorageError: The medium does not answer, or one is a symbolic link.
+    """
+    found = set()
+    for name in names:
+        with translated(name):
+            try:
+                fd = uninterrupted(
+                    kernel.open, layout.join(directory, name), os.O_RDONLY | os.O_NONBLOCK
+                )
+            except FileNotFoundError:
+                continue
+            try:
+                uninterrupted(kernel.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                found.add(name)
+            finally:
+                close(kernel, fd)
+    return found

@@ -6,7 +6,7 @@ from typing import Final, assert_never
 
 from app.archive.publishing import publication, store_publication
 from app.errors import BackupNotFoundError, ObjectNotFoundError, StorageError
-from app.storage.files import ReadFile, WriteFile
+from app.storage.files import ReadFile, WriteFile, in_use as in_use_locally
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
 from app.storage.remote.directory import StoreDirectory
@@ -95,7 +95,7 @@ def in_use(directory: BackupDirectory, files: Iterable[str]) -> set[str]:
     """Tell which data files somebody reads, for all that this machine knows; nothing is asked of a store."""
     match directory:
         case LocalDirectory():
-            return publication.in_use(directory, files)
+            return in_use_locally(directory.kernel, str(directory.path), files)
         case StoreDirectory():
             return {file for file in files if directory.is_locked(file)}
         case _:

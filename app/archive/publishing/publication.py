@@ -19,15 +19,11 @@ any manifest is never a leftover of these steps: it is somebody's, and stays.
 Each owner holds the lock of its own file until the end; all steps run under the directory's lock.
 """
 
-import fcntl
-import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 
 from app.errors import BackupNotFoundError, StorageError, StorageUnavailableError
-from app.storage.failures import translated
 from app.storage.files import WriteFile
-from app.storage.kernel import close, uninterrupted
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
 
@@ -152,36 +148,3 @@ def bury(directory: LocalDirectory, name: BackupName) -> list[str]:
     removed += [file for file in (name.tombstone,) if directory.remove(file)]
     directory.sync()
     return removed
-
-
-def in_use(directory: LocalDirectory, files: Iterable[str]) -> set[str]:
-    """
-    Tell which data files somebody reads or deletes right now.
-
-    There may be ten thousand, and a page waits for it: no more is done with each than its lock takes.
-
-    Args:
-        directory: Where they lie.
-        files: Regular ones; of one that is gone meanwhile there is nobody.
-
-    Returns:
-        Their names.
-
-    Raises:
-        StorageError: The medium does not answer, or one is a symbolic link.
-    """
-    kernel, found = directory.kernel, set()
-    for file in files:
-        path = directory.full_path(file)
-        with translated(file):
-            try:
-                fd = uninterrupted(kernel.open, path, os.O_RDONLY | os.O_NONBLOCK)
-            except FileNotFoundError:
-                continue
-            try:
-                uninterrupted(kernel.flock, fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                found.add(file)
-            finally:
-                close(kernel, fd)
-    return found
