@@ -48,6 +48,8 @@ def test_the_demo_tells_people_what_it_did(tmp_path):
     for words in ("Damage the shop", "DROP TABLE order_items", "dropped", "600 changed", "zcat"):
         assert words in result.out
     assert result.out.endswith("Everything holds.\n")
+    headings = next(line for line in result.out.splitlines() if line.startswith(" Step "))
+    assert headings.index("Result") <= 40, "80 columns have room for what came of each step"
     assert result.err.startswith("Start a private MariaDB server ...\n")
 
 

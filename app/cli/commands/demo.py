@@ -6,6 +6,7 @@ Everything lives in one temporary directory, which is gone afterwards, whatever 
 
 import shutil
 import tempfile
+import textwrap
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -31,6 +32,8 @@ from app.sandbox.server import PrivateServer
 
 
 SHOP: Final = "shop"
+# The first column of a table stays whole, and is to leave room for what came of each step.
+_STEP_WIDTH: Final = 34
 # What a restored shop must also do, not only hold.
 _VIEW_QUERY: Final = "SELECT COUNT(*), SUM(sold) FROM best_sellers"
 _PROCEDURE_QUERY: Final = "CALL order_total(4711)"
@@ -219,7 +222,10 @@ def _show(
     print_line(f"\n{server}, private, in a temporary directory\n")
     print_table(
         ("Step", "Result", "Time"),
-        [(title, detail, duration(seconds)) for title, seconds, detail in report.steps],
+        [
+            (textwrap.fill(title, _STEP_WIDTH), detail, duration(seconds))
+            for title, seconds, detail in report.steps
+        ],
         right=1,
     )
     print_table(
