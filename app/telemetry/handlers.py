@@ -61,6 +61,11 @@ class LogFile(RotatingFileHandler):
             with suppress(OSError, ValueError):
                 stream.close()
 
+    def shouldRollover(self, record: logging.LogRecord) -> int:  # noqa: N802 - its name in logging
+        """Tell whether a line has no room; Python 3.13 asks a pipe for its position, which it has none of."""
+        is_special = os.path.exists(self.baseFilename) and not os.path.isfile(self.baseFilename)  # noqa: PTH110, PTH113 - as in logging
+        return not is_special and super().shouldRollover(record)
+
     def doRollover(self) -> None:  # noqa: N802 - its name in logging
         """Begin a new file; the old one goes on where that is refused."""
         try:
