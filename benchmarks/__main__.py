@@ -33,9 +33,8 @@ def main(arguments: list[str] | None = None) -> int:
         elif options.only == "scale":
             _scale(options, report)
         else:
-            chosen = list(DATA_SETS) if options.shape == "all" else [options.shape]
-            for name in chosen:
-                measure(options, report, name, options.megabytes or DATA_SETS[name].megabytes)
+            for name, megabytes in options.data_sets.items():
+                measure(options, report, name, megabytes)
     return int(report.has_failures)
 
 

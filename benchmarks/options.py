@@ -8,6 +8,8 @@ from .shapes import DATA_SETS
 
 
 LEAST_MEGABYTES = 50
+# Of each data set when all are measured, so that they take less than an hour; 5,000 of small tables.
+MEGABYTES_OF_ALL = 50
 MOST_MEGABYTES = 10_000
 # Measured on the shop, with our program.
 _SHOP_PARTS = ("api", "levels", "recovery", "scale", "stores")
@@ -30,6 +32,13 @@ class Options(argparse.Namespace):
     backstay: Path
     mydumper: Path | None
 
+    @property
+    def data_sets(self) -> dict[str, int]:
+        """Names of the data sets that are measured, with their megabytes."""
+        if self.shape == "all":
+            return dict.fromkeys(DATA_SETS, self.megabytes or MEGABYTES_OF_ALL)
+        return {self.shape: self.megabytes or DATA_SETS[self.shape].megabytes}
+
 
 def parse(arguments: list[str] | None = None) -> Options:
     """
@@ -50,7 +59,7 @@ def parse(arguments: list[str] | None = None) -> Options:
         "--megabytes",
         type=megabytes,
         help=f"its size as plain SQL, {LEAST_MEGABYTES} to {MOST_MEGABYTES} (default: 400 for the"
-        " shop, 100 for the others)",
+        f" shop, 100 for the others, {MEGABYTES_OF_ALL} each for all)",
     )
     add(
         "--sizes",

@@ -57,3 +57,12 @@ def test_what_cannot_be_measured_is_refused_before_hours_of_loading(
         options.parse(["--only", part, *arguments])
 
     assert reason in capsys.readouterr().err
+
+
+def test_all_shapes_are_smaller_than_one_alone():
+    """All of them take less than an hour; a size that is given is that of each."""
+    chosen = options.parse(["--shape", "all"]).data_sets
+
+    assert set(chosen.values()) == {options.MEGABYTES_OF_ALL}
+    assert set(options.parse(["--shape", "all", "--megabytes", "80"]).data_sets.values()) == {80}
+    assert options.parse(["--shape", "wide"]).data_sets == {"wide": 100}
