@@ -8,10 +8,11 @@ import pytest
 
 from app.domain.restores.dry_run import Action
 from app.domain.restores.restore import RestoreRequest
-from app.errors import ConflictError, StatementError
+from app.errors import ConflictError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.dry_runs import ends_as_foretold
+from tests.fixtures.series import series
 from tests.fixtures.servers import Sql
 
 
@@ -133,21 +134,58 @@ async def test_keys_that_name_a_table_that_is_gone_stay_as_they_are(own_server, 
     await backstay.target.close()
 
 
-async def test_a_file_of_a_partition_that_bars_the_way_is_named_with_what_to_do(
-    backstay, sql, database
-):
-    """By the restore alone, when the tables change places; the live database stays as it was."""
-    sql.script([
-        "CREATE TABLE x (i INT) PARTITION BY LIST (i) (PARTITION p0 VALUES IN (1))",
-        "INSERT INTO x VALUES (1)",
-    ])
+@pytest.mark.long
+async def test_a_file_is_found_among_many_names(backstay, sql, database):
+    """However many tables are to come."""
+    names = [f"t{number:04}" for number in range(series(102, 1002))]
+    sql.script(f"CREATE TABLE {name} (i INT PRIMARY KEY)" for name in names)
     manifest = await backstay.backup(database)
-    named = "x#p#p0.ibd" if IS_MYSQL else "x#P#p0.ibd"
-    file = _gone_but_for_its_file(sql, database, "x", named)
+    file = _gone_but_for_its_file(sql, database, names[-1], f"{names[-1]}.ibd")
+    sql.run(f"DROP TABLE {', '.join(names[:-1])}")
 
-    with pytest.raises(StatementError, match="x") as refused:
-        await backstay.restore(manifest)
+    forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
     file.unlink()
 
-    assert "move it away" in refused.value.hint
-    assert (await backstay.restore(manifest)).verified
+    assert [str(problem) for problem in forecast.problems] == [
+        f"a file bars the way of table {database}.{names[-1]}"
+    ]
+
+
+# Tables by the clause that makes their partitions; the last file of each in the order of names is of its last one.
+PARTITIONED = {
+    "listed": "LIST (i) (PARTITION p0 VALUES IN (1), PARTITION `a b` VALUES IN (2))",
+    "counted": "HASH (i) PARTITIONS 3",
+    "within": (
+        "RANGE (i) SUBPARTITION BY HASH (i) SUBPARTITIONS 2"
+        " (PARTITION Ä$ VALUES LESS THAN (5), PARTITION p1 VALUES LESS THAN MAXVALUE)"
+    ),
+    "named": (
+        "RANGE (i) SUBPARTITION BY HASH (i) (PARTITION p0 VALUES LESS THAN (5)"
+        " (SUBPARTITION s0 COMMENT 'PARTITION s1', SUBPARTITION `select`))"
+    ),
+}
+
+
+@pytest.mark.parametrize("name", PARTITIONED)
+async def test_a_file_of_a_partition_that_bars_the_way_is_found_as_well(
+    backstay, sql, database, name
+):
+    """By the dry run as by the restore; the live database stays as it was."""
+    sql.script([
+        "CREATE TABLE plain (i INT PRIMARY KEY)",
+        f"CREATE TABLE {name} (i INT) PARTITION BY {PARTITIONED[name]}",
+        f"INSERT INTO {name} VALUES (1)",
+    ])
+    manifest = await backstay.backup(database)
+    *_, last = sorted((Path(sql.run("SELECT @@datadir")[0][0]) / database).glob(f"{name}#*.ibd"))
+    file = _gone_but_for_its_file(sql, database, name, last.name)
+    sql.run("DROP TABLE plain")
+    request = RestoreRequest(manifest.backup_id)
+
+    [problem] = (await ends_as_foretold(backstay, request)).problems
+    file.unlink()
+
+    assert str(problem) == f"a file bars the way of table {database}.{name}"
+    assert "move it away" in problem.hint
+    assert not (await ends_as_foretold(backstay, request)).problems
+    assert sql.run(f"SELECT i FROM {name}") == [(1,)]

@@ -27,7 +27,7 @@ from app.engine.server.description import takes_what_it_printed
 from app.engine.server.errors import PASSING
 from app.engine.server.grants import may_skip_log, read_grants
 from app.engine.server.server import Server
-from app.engine.swap.left_over import list_coming, refuse_left_over
+from app.engine.swap.left_over import list_coming, read_partitions, refuse_left_over
 from app.errors import (
     AlreadyRunningError,
     AppError,
@@ -172,7 +172,10 @@ class Drills:
                 if names:
                     entry = meant.entry
                     await create_database(held, tried.place, entry.charset, entry.collation)
-                    await refuse_left_over(held, tried.place, meant.target, names)
+                    clauses = await read_partitions(
+                        reader, plan.manifest, meant, names, tried.place
+                    )
+                    await refuse_left_over(held, tried.place, meant.target, clauses)
 
     @asynccontextmanager
     async def _scratch(
