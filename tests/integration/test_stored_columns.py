@@ -285,3 +285,37 @@ async def test_rules_that_rows_keep_in_one_time_zone_are_named_and_refused(backs
     (problem,) = forecast.problems
     assert "CHECK `new` of" in str(problem)
     assert "UNIQUE KEY `by_day` of" in str(problem)
+
+
+@pytest.mark.differs("mariadb", reason="it reads a definition as its author did")
+async def test_texts_that_another_mode_reads_otherwise_are_named_and_refused(
+    backstay, sql, database
+):
+    """A backslash in an expression is two under NO_BACKSLASH_ESCAPES; what has none to lose is restored."""
+    sql.script([
+        "SET sql_mode = 'NO_BACKSLASH_ESCAPES'",
+        (
+            "CREATE TABLE t (id INT PRIMARY KEY, a VARCHAR(20), g VARCHAR(30) AS (CONCAT(a, '\\x')) STORED,"
+            " i VARCHAR(30) AS (CONCAT(a, '\\y')) VIRTUAL, KEY (i), h VARCHAR(30) AS (CONCAT(a, 'x')) STORED,"
+            " CONSTRAINT barred CHECK (a <> '\\'), CONSTRAINT fine CHECK (a <> '\\z'),"
+            " UNIQUE KEY slashed (id, (REPLACE(a, '\\', '/'))), UNIQUE KEY first ((REPLACE(a, '\\', '/')), a(3) DESC))"
+        ),
+        "CREATE TABLE u (id INT PRIMARY KEY, a VARCHAR(20), UNIQUE KEY same ((REPLACE(a, '\\', '/'))))",
+        "CREATE TABLE v (a VARCHAR(20), CONSTRAINT of_v CHECK (a <> '\\z'), g VARCHAR(30) AS (CONCAT(a, '!')) STORED)",
+        "INSERT INTO t (id, a) VALUES (1, '\\'), (2, 'a/b')",
+        "INSERT INTO u VALUES (1, 'a\\b'), (2, 'a/b')",
+        "INSERT INTO v (a) VALUES ('\\')",
+        "SET sql_mode = DEFAULT",
+    ])
+
+    manifest = await backstay.backup(database)
+    forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+    fine = RestoreRequest(manifest.backup_id, tables=("v",))
+
+    assert {table.name: table.unrepeatable for table in manifest.databases[0].tables} == {
+        "t": ("g", "i", "CHECK `barred`"),
+        "u": ("UNIQUE KEY `same`",),
+        "v": (),
+    }
+    assert "CHECK `barred` of" in str(forecast.problems[0])
+    assert not (await ends_as_foretold(backstay, fine)).problems

@@ -34,7 +34,7 @@ from app.engine.dump.snapshot import Snapshot
 from app.engine.dump.uncarried import list_uncarried
 from app.engine.rows.partitions import goes_below, signed
 from app.engine.rows.queries import TableSql
-from app.engine.rows.rules import RULES, find_broken, may_break
+from app.engine.rows.rules import RULES, find_broken, list_breakable
 from app.engine.rows.stored import Repeatable, find_session
 from app.engine.schema.accounts import AccountScript, account_statements
 from app.engine.schema.databases import Schema
@@ -176,9 +176,7 @@ class Dump:
             [schema.name for schema in self._plan.schemas],
             self._plan.tables,
         )
-        await self._find_sessions([
-            sql for sql in with_rows if sql.computes or may_break(sql, self._flavor)
-        ])
+        await self._find_sessions(with_rows)
         await self._write_loose([sql.table for sql in with_rows])
         results: dict[str, TableResult] = {}
         if self._plan.include_data:
@@ -236,28 +234,28 @@ class Dump:
         await share(queries, self._snapshot.sessions, find)
 
     async def _find_sessions(self, queries: Sequence[TableSql]) -> None:
-        """Find out which sessions compute stored generated columns as they are."""
+        """Find out which sessions compute stored generated columns as they are, and which rules rows break."""
+        names = [schema.name for schema in self._plan.schemas]
+        breakable = await list_breakable(self._snapshot.sessions[0], names, queries)
 
         async def find(session: Session, sql: TableSql) -> None:
+            label = sql.table.label
             with changed_table(sql.table):
                 _, definition = await exact_definition(session, sql.table)
                 found = await find_session(session, sql, definition)
-                broken = (
-                    await find_broken(session, sql, definition)
-                    if may_break(sql, self._flavor)
-                    else ()
-                )
+                broken = await find_broken(session, sql, definition) if label in breakable else ()
             found = replace(found, unrepeatable=(*found.unrepeatable, *broken))
-            if sql.table.label in self._schema.repeatable:
+            if label in self._schema.repeatable:
                 found = replace(found, session=signed(found.session))
-            self._schema.repeatable[sql.table.label] = found
+            self._schema.repeatable[label] = found
             await self._snapshot.release(session)
 
-        await share(queries, self._snapshot.sessions, find)
+        asked = [sql for sql in queries if sql.computes or sql.table.label in breakable]
+        await share(asked, self._snapshot.sessions, find)
         for label, found in sorted(self._schema.repeatable.items()):
             self.warnings += [
-                f"{label}: {name} does not hold for all rows in a session of UTC, in which a restore loads them;"
-                " it is refused"
+                f"{label}: {name} does not hold for all rows in the session of a restore (UTC, backslashes"
+                " escape); it is refused"
                 if name.startswith(RULES)
                 else f"{label}: the stored generated column {name!r} holds values that no one session"
                 " computes again; a restore can only load them with --no-verify-after, and changes them"

@@ -181,8 +181,8 @@ async def unrepeatable(
         for name in entry.unrepeatable:
             if name.startswith(RULES):
                 findings.append(
-                    f"{name} of {target}.{entry.name} does not hold for all of its rows in a session of UTC, in"
-                    " which they are loaded"
+                    f"{name} of {target}.{entry.name} does not hold for all of its rows in the session that"
+                    " loads them (UTC, backslashes escape)"
                 )
             elif prove:
                 findings.append(

@@ -1,29 +1,65 @@
 """
 Rules of a table that its rows keep in some sessions only: `CHECK (ts > '2020-01-01')` of a TIMESTAMP.
 
-MySQL asks each row that is loaded, in the time zone of the load. So a backup asks all rows in that zone,
-and names the rules that would refuse some. MariaDB loads without asking.
+MySQL asks each row that is loaded, in the time zone of the load, and reads texts in the rule as the session
+reads its own: under NO_BACKSLASH_ESCAPES a backslash that is printed twice is two. So a backup asks all rows
+in the session of a restore, and names the rules that would refuse some. MariaDB loads without asking.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Collection, Iterator, Sequence
 from typing import Final
 
-from app.engine.flavor import Flavor
 from app.engine.rows.queries import TableSql
 from app.engine.server.connection import Session
 from app.engine.sql import ddl
+from app.engine.sql.quoting import same_names
 from app.errors import StatementError
 
 
 # How what `find_broken` returns begins.
 RULES: Final = ("CHECK `", "UNIQUE KEY `")
 _BEFORE_CONDITION: Final = " CHECK "
+# The dictionary prints a backslash four times, and a quote behind one.
+_SCHEMAS: Final = ("CONSTRAINT_SCHEMA", "TABLE_SCHEMA")
+_ESCAPED: Final = (
+    "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.CHECK_CONSTRAINTS"
+    " JOIN information_schema.TABLE_CONSTRAINTS USING (CONSTRAINT_SCHEMA, CONSTRAINT_NAME)"
+    " WHERE {} AND LOCATE(REPEAT(CHAR(92), 2), CHECK_CLAUSE)"
+    " UNION SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS"
+    " WHERE {} AND NOT NON_UNIQUE AND LOCATE(REPEAT(CHAR(92), 2), EXPRESSION)"
+)
+_PREFIX: Final = re.compile(r"(`(?:[^`]|``)+`)(\(\d+\))")
 
 
-def may_break(sql: TableSql, flavor: Flavor) -> bool:
-    """Tell whether rows may keep a rule in one time zone only."""
-    is_asked = flavor.vendor == "mysql"
-    return is_asked and any(column.data_type == "timestamp" for column in sql.table.entry.columns)
+async def list_breakable(
+    session: Session, databases: Collection[str], queries: Sequence[TableSql]
+) -> set[str]:
+    """
+    List the tables whose rows may keep a rule in some sessions only.
+
+    Args:
+        session: Reads what is defined.
+        databases: That have these tables.
+        queries: Of the tables.
+
+    Returns:
+        Their labels; none of MariaDB.
+    """
+    if session.flavor.vendor != "mysql" or not databases:
+        return set()
+    escaped = {
+        (database, name)
+        for database, name in await session.texts(
+            _ESCAPED.format(*(same_names(column, databases) for column in _SCHEMAS))
+        )
+    }
+    return {
+        sql.table.label
+        for sql in queries
+        if (sql.table.database, sql.table.name) in escaped
+        or any(column.data_type == "timestamp" for column in sql.table.entry.columns)
+    }
 
 
 async def find_broken(session: Session, sql: TableSql, definition: str) -> tuple[str, ...]:
@@ -61,6 +97,14 @@ def _counts(definition: str) -> Iterator[tuple[str, str]]:
             if "NOT ENFORCED" not in parts[-1]:
                 condition = "".join(parts[2:]).removeprefix(_BEFORE_CONDITION)
                 yield f"CHECK {parts[1]}", f"SUM(NOT {condition})"
-        elif item.startswith("UNIQUE KEY ") and item.count("((") and "," not in parts:
-            expression = "".join(parts[parts.index("(") + 1 : -1])
-            yield f"UNIQUE KEY {parts[1]}", f"COUNT({expression}) - COUNT(DISTINCT {expression})"
+        elif item.startswith("UNIQUE KEY ") and "((" in item:
+            keys = [_key(key) for key in ddl.split_items(item)[1]]
+            filled = " AND ".join(f"{key} IS NOT NULL" for key in keys)
+            yield f"UNIQUE KEY {parts[1]}", f"SUM({filled}) - COUNT(DISTINCT {', '.join(keys)})"
+
+
+def _key(printed: str) -> str:
+    """Return what is compared of one part of a key."""
+    key = printed.removesuffix(" DESC")
+    found = _PREFIX.fullmatch(key)
+    return f"LEFT({found[1]}, {found[2][1:-1]})" if found else key

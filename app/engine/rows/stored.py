@@ -11,6 +11,9 @@ it; a digest of the values proves the result.
    variable otherwise. Only the first rows of a large table are looked at for that.
 3. What was found is tried on all rows.
 
+MySQL reads texts in an expression as the session does that opens the table: under NO_BACKSLASH_ESCAPES each
+backslash that it prints twice is two. Another session may use what was opened, so such values are unrepeatable.
+
 Not guaranteed: that the comparison is exact for each type; it only chooses the session. Where no session
 computes all rows, because they are of different ones, the column is reported as unrepeatable.
 """
@@ -86,6 +89,7 @@ _STRICTER_DATES: Final = tuple(
     f"NO_AUTO_VALUE_ON_ZERO,NO_ENGINE_SUBSTITUTION{more}"
     for more in ("", ",NO_ZERO_DATE,NO_ZERO_IN_DATE", ",NO_ZERO_DATE", ",NO_ZERO_IN_DATE")
 )
+_UNESCAPED: Final = (("sql_mode", _mode(["NO_BACKSLASH_ESCAPES"])),)
 # Which expressions ask a variable, and what else it may be.
 _FAMILIES: Final = (
     ("time_zone", ("unix",), ("SYSTEM", *_WHOLE_ZONES, *_ODD_ZONES)),
@@ -216,8 +220,14 @@ class _Search:
 async def _search(session: Session, sql: TableSql, tests: Sequence[_Test]) -> Repeatable:
     first = await _count(session, tests, sql.source) if tests else []
     differing = [(test, rows) for test, rows in zip(tests, first, strict=True) if rows]
-    if not differing:
-        return Repeatable()
+    misread = [
+        test.column
+        for test, rows in differing
+        if "\\" in test.expression
+        and (await _try(session, _UNESCAPED, [test], sql.source))[0] < rows
+    ]
+    if misread or not differing:
+        return Repeatable(unrepeatable=tuple(misread))
     found = Repeatable()
     for limit in _SAMPLE_ROWS:
         found = await _search_in(session, sql, tests, differing, limit)
