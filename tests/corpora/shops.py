@@ -3,12 +3,14 @@
 from typing import Final
 
 
-# A table large enough to be caught in the middle of, and slow to restore by its index.
+# A table large enough to be in the middle of: to hold a program by the bytes of its rows, and no others.
+BIG_ROWS: Final = 20_000
+BIG_BYTES: Final = BIG_ROWS * 256
 BIG: Final = (
     "CREATE DATABASE big",
     "USE big",
     "CREATE TABLE t (id INT PRIMARY KEY, noise TEXT, KEY (noise(20)))",
-    "INSERT INTO t SELECT seq, REPEAT(SHA2(seq, 512), 2) FROM seq_1_to_60000",
+    f"INSERT INTO t SELECT seq, REPEAT(SHA2(seq, 512), 2) FROM seq_1_to_{BIG_ROWS}",
 )
 
 # Foreign keys lead from `beside` into the shop and from the shop into `beside`.

@@ -5,7 +5,7 @@ import logging
 import re
 import time
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -19,8 +19,11 @@ from app.errors import (
     RunNotFoundError,
     StatementError,
 )
+from app.services.runs.service import BEAT_SECONDS, RunService
 from app.storage.run_locks import RunLocks
+from tests.fixtures import records
 from tests.fixtures.run_installation import ANN, BOB, ENDLESS, WatchedWork, done, ended, job
+from tests.fixtures.virtual_time import VirtualClock, virtually
 
 
 # -- endings --------------------------------------------------------------------------------------
@@ -315,6 +318,31 @@ async def test_watching_ends_with_the_run_and_goes_on_after_a_revision(
     assert nothing == []
     with pytest.raises(RunNotFoundError):
         await anext(watcher.watch("run_" + "0" * 16))
+
+
+class Beats:
+    """A history in which a run moves on at each beat, for ten of them."""
+
+    async def get(self, run_id: str) -> Run:
+        """Return it as its process has left it at its last beat."""
+        revision = 1 + int(asyncio.get_running_loop().time() / BEAT_SECONDS)
+        state = RunState.RUNNING if revision < 10 else RunState.SUCCEEDED
+        return records.run(revision=revision, state=state)
+
+
+def test_whoever_watches_is_told_at_least_once_a_second(tmp_path):
+    """Of each beat, before there is another: in the seconds that are waited, a busy machine adds none."""
+
+    @virtually
+    async def watch() -> None:
+        service = RunService(cast("Any", Beats()), RunLocks(tmp_path), VirtualClock())
+        times = [
+            asyncio.get_running_loop().time() async for _ in service.watch(records.run().run_id)
+        ]
+        assert len(times) == 10
+        assert all(later - earlier <= 1 for earlier, later in pairwise(times))
+
+    watch()
 
 
 async def test_waiting_ends_with_the_run_or_after_its_time(runs, installation):
