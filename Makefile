@@ -34,7 +34,7 @@ test: setup ## run every test
 	@scripts/ensure_test_tools.sh
 	@$(RUN_TESTS) -n $(WORKERS) --dist worksteal $(ARGS)
 
-test-long: setup ## run the long form of every series that has one: about an hour
+test-long: setup ## run the long form of every series that has one: about two hours
 	@scripts/ensure_test_tools.sh
 	@BACKSTAY_TEST_LONG=1 $(RUN_TESTS) -n $(WORKERS) --dist worksteal -m long $(ARGS)
 

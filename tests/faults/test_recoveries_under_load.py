@@ -32,8 +32,8 @@ from tests.oracle.snapshots import Snapshot, assert_same, snapshot
 
 
 SEED = 18
-# Of changes, and points that are compared: half an hour on two cores, with what is compared.
-MINUTES = float(os.getenv("BACKSTAY_SOAK_MINUTES", "8"))
+# Of changes, and points that are compared afterwards, which takes about as long again on two cores.
+MINUTES = float(os.getenv("BACKSTAY_SOAK_MINUTES", "30"))
 POINTS = int(os.getenv("BACKSTAY_SOAK_POINTS", "200"))
 WITNESSES = 3
 STOP_SECONDS, CATCH_UP_SECONDS = 60, 900
@@ -226,7 +226,7 @@ async def soak(own_server, template, home, seconds, count):
     return found.figures
 
 
-@pytest.mark.long(only=True)  # half an hour; what it joins has short tests of its own
+@pytest.mark.long(only=True)  # an hour; what it joins has short tests of its own
 @pytest.mark.timeout(7200)
 async def test_every_point_is_what_was_there_however_often_either_side_dies(
     own_server, server_template, tmp_path
