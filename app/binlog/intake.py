@@ -90,6 +90,8 @@ class Intake:
         elif header.is_artificial:
             if header.kind == Kind.ROTATE:
                 self._note_file(read_rotate(event, has_checksums=False).name)
+            elif header.kind == Kind.FORMAT and self.overlap is not None:
+                await self.overlap.require_file(event)
         else:
             if self._next_file:
                 await self._change_file(header, event)

@@ -1,8 +1,10 @@
 """
 The proof that a log goes on where the archive ends: its last transaction must come again, byte for byte.
 
-UUIDs, names and times prove nothing: a server that was reset, or put back from a copy, keeps them all. Of
-encrypted segments, which an archiver need not be able to read, the SHA-256 must come out.
+UUIDs, names and positions prove nothing: a server that was reset, or put back from a copy, keeps them all. Even
+the last transaction may be the same after others than before; so its file must be the one that was archived,
+which says when it was begun, as a server begins another one with each of its starts. Of encrypted segments,
+which an archiver need not be able to read, the SHA-256 must come out.
 """
 
 import hashlib
@@ -13,7 +15,7 @@ from app.binlog.archive.layout import file_number
 from app.binlog.archive.parts import Part
 from app.binlog.archive.reading import ArchivedFile, ArchivedStream
 from app.binlog.archive.sealed import echo_of
-from app.binlog.events.headers import MAGIC, Place
+from app.binlog.events.headers import MAGIC, Place, is_of_one_file
 from app.concurrency import run_in_thread
 from app.errors import BinlogBrokenError
 
@@ -64,6 +66,14 @@ class Overlap:
     def is_over(self) -> bool:
         """Tell whether everything has come again."""
         return self._file == self._end.name and self._left <= 0
+
+    async def require_file(self, event: bytes) -> None:
+        """Prove the file in which it begins by what the server says of it; raises as `compare`."""
+        number = self._archived(self.place.name).number
+        if not is_of_one_file(
+            event, await run_in_thread(lambda: self._stream.format_event(number))
+        ):
+            raise BinlogBrokenError(f"{_OTHER}: {self.place.name} was begun anew")
 
     async def compare(self, event: bytes) -> None:
         """

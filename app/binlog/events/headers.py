@@ -24,6 +24,7 @@ POSITIONS: Final = 1 << 32
 # No server takes a longer one; MySQL's packets end at 1 GiB, and events have some bytes more.
 MOST_EVENT_BYTES: Final = (1 << 30) + (1 << 20)
 _HEADER: Final = struct.Struct("<IBIIIH")
+_POSITION_OFFSET: Final = 13
 _FLAGS_OFFSET: Final = 17
 _IN_USE: Final = 0x01
 _ARTIFICIAL: Final = 0x20
@@ -194,6 +195,22 @@ def read_format(event: bytes) -> Format:
     version = event[_VERSION].split(b"\0", 1)[0].decode("ascii", "replace")
     created = int.from_bytes(event[_CREATED_OFFSET : _CREATED_OFFSET + 4], "little")
     return Format(algorithm == 1, version, created)
+
+
+def is_of_one_file(event: bytes, other: bytes) -> bool:
+    """
+    Tell whether two format descriptions are of the same file.
+
+    Args:
+        event: One.
+        other: The other one; whoever begins in the middle of a file gets it without its position.
+
+    Returns:
+        False also where only the second differs in which the file was begun.
+    """
+    return (
+        event[:_POSITION_OFFSET] == other[:_POSITION_OFFSET] and event[_VERSION] == other[_VERSION]
+    )
 
 
 def read_rotate(event: bytes, *, has_checksums: bool) -> Place:
