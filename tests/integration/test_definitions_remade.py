@@ -220,3 +220,15 @@ async def test_an_event_whose_time_has_passed_is_made_and_not_enabled(
         (by_hand, "DISABLED"),
         (database, "ENABLED"),
     ])
+
+
+async def test_a_view_with_a_column_of_no_name_comes_back(backstay, sql, database):
+    """Of an alias that is a control character servers leave nothing, and print a name that they refuse."""
+    sql.script([
+        "CREATE FUNCTION f(a VARCHAR(9)) RETURNS VARCHAR(9) DETERMINISTIC RETURN a",
+        "CREATE VIEW v AS SELECT f('AS ``') AS `\x02`, 1 AS `\x1bAS ```` x`",
+        "CREATE VIEW a AS SELECT * FROM (SELECT 'AS ``' AS x, 1 AS `y\x7f\tz`) AS s",
+    ])
+
+    assert next(row[0] for row in sql.run("SHOW COLUMNS FROM v")) == ""
+    await backstay.round_trip(database)

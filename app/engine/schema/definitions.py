@@ -25,6 +25,8 @@ _PRINTED_TWICE: Final = 2
 _BACKSLASHES: Final = {
     "sjis": "shift_jis", "cp932": "cp932", "gbk": "gbk", "big5": "big5", "gb18030": "gb18030",
 }  # fmt: skip
+# A name of which nothing is left.
+TAKEN_AWAY: Final = "\x01"
 _BEFORE_BACKSLASH: Final = re.compile(r"([^\x00-\x7f])\\")
 
 
@@ -128,16 +130,26 @@ async def as_typed(session: Session, kind: ObjectKind, row: tuple[str, ...]) -> 
     return (*row[:place], f"{''.join(head)}{body}", *row[place + 1 :])
 
 
-async def with_named_calls(session: Session, sql: str, charset: str) -> str:
+async def view_as_typed(session: Session, sql: str, charset: str) -> str:
     """
-    Put right the names of functions that a view calls.
-
-    MySQL prints them like the heads of routines, twice over; they are right where there is such a function.
+    Put right what servers print of a view, and do not read.
 
     Args:
         session: Any.
         sql: From SHOW CREATE VIEW.
         charset: That the view was made in.
+
+    Returns:
+        The same view as it could have been typed.
+    """
+    return _with_named_columns(await _with_named_calls(session, sql, charset))
+
+
+async def _with_named_calls(session: Session, sql: str, charset: str) -> str:
+    """
+    Put right the names of functions that a view calls.
+
+    MySQL prints them like the heads of routines, twice over; they are right where there is such a function.
 
     Returns:
         The same view, calling what it calls.
@@ -158,6 +170,25 @@ async def with_named_calls(session: Session, sql: str, charset: str) -> str:
                 break
             name = await _reread(session, name, charset)
     return "".join(parts)
+
+
+def _with_named_columns(sql: str) -> str:
+    """
+    Name the columns of a view that have no name.
+
+    Servers take blanks and control characters away from the begin of an alias, and print what is left, which
+    may be nothing; of a name that is empty when it comes they make no column (1166).
+
+    Returns:
+        The same view as it could have been typed.
+    """
+    if "AS ``" not in sql:
+        return sql
+    pairs = itertools.pairwise(["", *ddl.tokens(sql)])
+    return "".join(
+        quote(TAKEN_AWAY) if part == "``" and before.endswith(" AS ") else part
+        for before, part in pairs
+    )
 
 
 def is_doubled(sql: str, charset: str) -> bool:

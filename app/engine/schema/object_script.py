@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 from app.domain.backups.manifest import ObjectKind, StatementKind
 from app.domain.ports import Statement
 from app.engine.schema.databases import Schema
+from app.engine.schema.definitions import TAKEN_AWAY
 from app.engine.schema.objects import ROUTINE_KINDS, Definition
 from app.engine.sql.contained import LONG_AGO, NOW
 from app.engine.sql.ddl import is_text, tokens
@@ -158,7 +159,7 @@ def _is_document(view: Definition) -> bool:
 
 
 def _placeholder(view: Definition) -> Statement:
-    columns = ", ".join(f"1 AS {quote(column)}" for column in view.columns)
+    columns = ", ".join(f"1 AS {quote(column or TAKEN_AWAY)}" for column in view.columns)
     sql = f"CREATE OR REPLACE VIEW {quote(view.entry.name)} AS SELECT {columns};\n"
     return Statement(StatementKind.PLACEHOLDER, sql.encode(), name=view.entry.name)
 

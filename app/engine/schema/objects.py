@@ -11,7 +11,7 @@ from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
-from app.engine.schema.definitions import as_typed, is_doubled, with_named_calls
+from app.engine.schema.definitions import as_typed, is_doubled, view_as_typed
 from app.engine.server.connection import Session
 from app.engine.server.description import strictness
 from app.engine.server.errors import PASSING
@@ -208,7 +208,7 @@ class _Reader:
                 " than it reads them"
             )
             return ()
-        sql = await with_named_calls(self._session, utf8_only(sql), session[0])
+        sql = await view_as_typed(self._session, utf8_only(sql), session[0])
         return ("", "", sql, *session, "")
 
     async def _stored_view(self, name: str) -> tuple[str, ...]:
