@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from app.cli import exits
 from app.domain.document import JsonObject
+from app.domain.places.sizes import size
 from app.domain.runs.run import Failure
 from app.errors import AppError
 
@@ -22,8 +23,6 @@ if TYPE_CHECKING:  # help needs no models of documents
     from app.domain.backups.catalogue import DamagedFile
 
 
-_UNITS: Final = ("kB", "MB", "GB", "TB", "PB")
-_STEP: Final = 1000
 _SECONDS_PER_MINUTE: Final = 60
 _MINUTES_PER_HOUR: Final = 60
 
@@ -116,18 +115,6 @@ def error_document(
 ) -> JsonObject:
     """Make the document of a failed command."""
     return {"success": False, "error": asdict(Failure(code, title, message, hint, retryable))}
-
-
-def size(count: int) -> str:
-    """Return bytes for people, in powers of 1000 as disks are sold."""
-    if count < _STEP:
-        return f"{count} B"
-    amount = float(count)
-    for unit in _UNITS:
-        amount /= _STEP
-        if amount < _STEP - 0.05 or unit == _UNITS[-1]:
-            return f"{amount:.1f} {unit}"
-    raise AssertionError(amount)
 
 
 def duration(seconds: float) -> str:

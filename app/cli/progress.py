@@ -11,7 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Protocol
 
-from app.cli.output import duration, plural, print_status, printable, size
+from app.cli.output import duration, plural, print_status, printable
+from app.domain.places.sizes import size
 from app.domain.runs.progress import Pace, Progress, ProgressReport
 
 

@@ -10,6 +10,7 @@ from typing import Final
 from app.binlog.preflight import inspect
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
 from app.domain.monitoring import CheckState, DoctorCheck, failed
+from app.domain.places.sizes import size
 from app.domain.ports import Clock
 from app.domain.restores.log_archive import ArchiverState, LogCopy
 from app.domain.restores.reach import Reach
@@ -154,7 +155,7 @@ class BinlogChecks:
             return [failed("log archive", exc)]
         if not self._is_wanted and not reach.overview.streams:
             return []
-        size = await asyncio.to_thread(_size_of, self._directory)
+        taken = await asyncio.to_thread(_size_of, self._directory)
         return [
             *(await self._source() if self._server.is_set else ()),
             _state_of(reach),
@@ -162,7 +163,7 @@ class BinlogChecks:
             *_signatures_of(reach),
             self._window(reach),
             *copies_of(reach, self._clock.now()),
-            DoctorCheck("log archive size", CheckState.OK, f"{size >> 20:,} MiB on disk"),
+            DoctorCheck("log archive size", CheckState.OK, f"{size(taken)} on disk"),
         ]
 
     async def _source(self) -> Sequence[DoctorCheck]:

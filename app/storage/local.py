@@ -19,6 +19,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
+from app.domain.places.sizes import size
 from app.errors import BackupInUseError, StorageFullError, StorageUnavailableError
 from app.storage import layout
 from app.storage.failures import translated
@@ -202,9 +203,7 @@ class LocalDirectory:
             StorageError: The medium refused.
         """
         if self.free_bytes() < _LEAST_FREE_BYTES:
-            raise StorageFullError(
-                f"{self.path.name}: less than {_LEAST_FREE_BYTES} bytes are free"
-            )
+            raise StorageFullError(f"{self.path.name}: less than {size(_LEAST_FREE_BYTES)} is free")
         with self.create(f".probe-{secrets.token_hex(8)}") as file:
             file.write(bytes(_PROBE_BYTES))
 

@@ -149,7 +149,7 @@ def test_the_archive_of_the_binary_log_is_looked_at_where_it_is_wanted(cli, sql,
     assert details["log archive"] == "no process archives the binary log"
     assert details["log window"] == "no backup stands in the archive yet"
     assert "log source" in details
-    assert details["log archive size"] == "0 MiB on disk"
+    assert details["log archive size"] == "0 B on disk"
 
 
 def test_a_right_for_the_binary_log_that_is_missing_fails_with_its_grant(cli, sql, database):

@@ -151,7 +151,7 @@ def test_a_copy_that_would_fill_a_store_is_not_begun(installation, table, tmp_pa
         disk.fill()
         refused = api.cli("backup", "copy", "latest", "--to", "small")
         assert refused.returncode == 21
-        assert " bytes are free there, and the copy needs " in refused.stderr
+        assert " are free there, and the copy needs " in refused.stderr
         assert [path.name for path in disk.path.glob("backup_*")] == []
         disk.free()
         assert api.cli("backup", "copy", "latest", "--to", "small").returncode == 0

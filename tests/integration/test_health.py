@@ -9,6 +9,7 @@ from app.domain.alerts.alert import AlertKind
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.manifest import Codec, Manifest
 from app.domain.checks import CheckResult
+from app.domain.places.sizes import size
 from app.domain.restores.proofs import proven_at
 from app.domain.runs.run import Origin, Requester, RunKind, RunState
 from app.domain.schedule import Frequency, Schedule, ScheduleOptions
@@ -244,9 +245,9 @@ async def test_a_backup_that_would_fill_the_disk_does_not_begin(server, tmp_path
         await small.backups.create(request)
 
     assert caught.value.title == "Insufficient disk space"
-    assert f"{last.size} bytes are free" in str(caught.value)
+    assert f"{size(last.size)} are free" in str(caught.value)
     assert last.backup_id in str(caught.value)
-    assert str(round(1.2 * last.size)) in str(caught.value)
+    assert size(1.2 * last.size) in str(caught.value)
     assert sorted(path.name for path in small.path.iterdir()) == before
     await small.backups.create(BackupRequest(databases=(database,), codec=Codec.ZSTD))
     await small.backups.create(
@@ -283,7 +284,7 @@ async def test_a_backup_of_a_large_database_without_any_before_it_asks_the_serve
     ])
     small = MonitoredInstallation(tmp_path / "small", server.url, kernel=FreeSpaceKernel(100_000))
 
-    with pytest.raises(StorageFullError, match="bytes of data"):
+    with pytest.raises(StorageFullError, match="of data"):
         await small.backups.create(BackupRequest(databases=(database,)))
     await small.backups.create(BackupRequest(databases=(database,), include_data=False))
     await small.close()

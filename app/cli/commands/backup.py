@@ -29,7 +29,6 @@ from app.cli.output import (
     print_line,
     print_pairs,
     print_warnings,
-    size,
 )
 from app.cli.runs import run_job
 from app.documents.backups import (
@@ -41,6 +40,7 @@ from app.documents.derived import printed_copy
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
 from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Codec, Manifest
+from app.domain.places.sizes import size
 from app.services.backups.options import BackupOptions
 
 

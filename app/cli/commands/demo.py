@@ -19,13 +19,14 @@ from app.bootstrap.program import Program
 from app.cli import exits
 from app.cli.execution import execute
 from app.cli.options import AsJson
-from app.cli.output import CommandResult, duration, plural, print_line, print_status, size
+from app.cli.output import CommandResult, duration, plural, print_line, print_status
 from app.cli.tables import print_table
 from app.concurrency import run_in_thread
 from app.config import Settings
 from app.documents.demo import DemoReport, DemoTable
 from app.domain.backups.backup import BackupRequest
 from app.domain.backups.manifest import Manifest
+from app.domain.places.sizes import size
 from app.domain.restores.restore import RestoreRequest
 from app.sandbox import shop
 from app.sandbox.server import PrivateServer

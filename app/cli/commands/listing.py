@@ -24,7 +24,6 @@ from app.cli.output import (
     print_status,
     print_unknown,
     print_warnings,
-    size,
 )
 from app.cli.tables import print_table
 from app.documents.backups import PrintedBackupInfo, PrintedBackupList
@@ -33,6 +32,7 @@ from app.domain.backups.catalogue import LockedBackup, Survey
 from app.domain.backups.check_notes import Check, Pin
 from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
+from app.domain.places.sizes import size
 from app.domain.restores.proofs import proven_at
 from app.services.backups.check_notes import read_checks
 

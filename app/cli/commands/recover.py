@@ -20,11 +20,11 @@ from app.cli.output import (
     print_line,
     print_pairs,
     print_warnings,
-    size,
 )
 from app.cli.runs import run_job
 from app.documents.derived import RecoveryDrilled, RecoveryPlanned
 from app.domain.backups.manifest import Manifest
+from app.domain.places.sizes import size
 from app.domain.restores.log_archive import LoggedTransaction
 from app.domain.restores.points import (
     RecoverPlan,

@@ -14,10 +14,10 @@ from app.cli.output import (
     print_line,
     print_pairs,
     print_warnings,
-    size,
 )
 from app.cli.tables import print_table
 from app.documents.restores import DrillPassed, DryRun, RecoveryOptions, Restored
+from app.domain.places.sizes import size
 from app.domain.restores.dry_run import Estimate, Forecast, RestoreOptions, Space
 from app.domain.restores.proofs import DrillResult, proven_at
 from app.domain.restores.restore import RestoreResult

@@ -11,15 +11,7 @@ from app.cli.backup_names import named
 from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
 from app.cli.options import AsJson, BackupIdArgument, InStore
-from app.cli.output import (
-    CommandResult,
-    minute,
-    plural,
-    print_error,
-    print_line,
-    print_status,
-    size,
-)
+from app.cli.output import CommandResult, minute, plural, print_error, print_line, print_status
 from app.cli.rules import KeepOption, policy_of
 from app.cli.runs import actor, audited, run_job
 from app.cli.tables import print_table
@@ -27,6 +19,7 @@ from app.documents.retention import PrintedPinChanged, Pruned, PrunePlan
 from app.domain.access.audit import ChangeNote
 from app.domain.backups.check_notes import Notes
 from app.domain.backups.pruning import LogPruning, PruneResult, RetentionPlan
+from app.domain.places.sizes import size
 from app.domain.schedule import Schedule
 from app.errors import InvalidRequestError
 from app.services.backups.pins import PinService

@@ -3,9 +3,10 @@
 from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
 from app.cli.options import AsJson, Databases, ExcludeTables, Tables
-from app.cli.output import CommandResult, plural, print_line, size
+from app.cli.output import CommandResult, plural, print_line
 from app.cli.tables import print_table
 from app.documents.schedules import PrintedTableSelection
+from app.domain.places.sizes import size
 from app.domain.server.inventory import Selection
 from app.scheduling.clock import SystemClock
 from app.services.backups.inventory import InventoryService

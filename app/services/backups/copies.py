@@ -15,6 +15,7 @@ from app.concurrency import run_in_thread
 from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
+from app.domain.places.sizes import size
 from app.domain.runs.progress import Phase, Progress
 from app.errors import (
     AppError,
@@ -231,12 +232,12 @@ def _prepare(there: Catalogue) -> None:
     there.sweep_uploads()
 
 
-def _require_room(there: Catalogue, size: int) -> None:
+def _require_room(there: Catalogue, needed: int) -> None:
     """Refuse a copy that would fill the other place; raises StorageFullError."""
     free = there.directory.free_bytes()
-    if free is not None and free < size:
+    if free is not None and free < needed:
         raise StorageFullError(
-            f"{free} bytes are free there, and the copy needs {size}",
+            f"{size(free)} are free there, and the copy needs {size(needed)}",
             hint="Free some space there, or name another store.",
         )
 

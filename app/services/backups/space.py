@@ -6,6 +6,7 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.backups.backup import BackupRequest, CatalogueEntry
 from app.domain.backups.size_anomaly import is_wanted_again
+from app.domain.places.sizes import size
 from app.engine.dump.dump import DumpPlan
 from app.errors import StorageFullError
 from app.storage import layout
@@ -35,14 +36,14 @@ async def require_space(catalogue: Catalogue, request: BackupRequest, plan: Dump
     data = sum(table.bytes_estimate for table in plan.tables) if request.include_data else 0
     last = await asyncio.to_thread(_last, catalogue, request)
     free = await asyncio.to_thread(catalogue.directory.free_bytes)
-    needed, by = data * _LEAST_SHARE, f"there are about {data} bytes of data"
+    needed, by = data * _LEAST_SHARE, f"there are about {size(data)} of data"
     if last is not None and min(last.size * GROWTH, data * _MOST_SHARE) > needed:
         needed = min(last.size * GROWTH, data * _MOST_SHARE)
-        by = f"the last one, {last.backup_id}, has {last.size} bytes"
+        by = f"the last one, {last.backup_id}, has {size(last.size)}"
     if free is not None and free < needed:
         raise StorageFullError(
-            f"{free} bytes are free where backups are kept, and the next one needs about"
-            f" {needed:.0f}: {by}",
+            f"{size(free)} are free where backups are kept, and the next one needs about"
+            f" {size(needed)}: {by}",
             hint="Free some space, or set BACKSTAY_BACKUP_DIR to a larger disk."
             if catalogue.disk
             else "Free some space there, or name another store.",

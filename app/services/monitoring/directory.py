@@ -7,6 +7,7 @@ from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.monitoring import CheckState, DoctorCheck, failed
+from app.domain.places.sizes import size
 from app.errors import AppError, StorageDeniedError, StorageFullError, StorageUnavailableError
 from app.storage.layout import PARTIAL, REBUILD
 from app.storage.local import LocalDirectory
@@ -91,7 +92,7 @@ def _mode_check(path: Path) -> DoctorCheck:
 
 def _space_check(disk: LocalDirectory, data_bytes: int) -> DoctorCheck:
     free = disk.free_bytes()
-    detail = f"{free >> 20:,} MiB free, about {data_bytes >> 20:,} MiB of data on the server"
+    detail = f"{size(free)} free, about {size(data_bytes)} of data on the server"
     if free < data_bytes * _LEAST_FREE_SHARE:
         return failed(
             "disk", StorageFullError(detail, hint="Free some space, or use a larger disk.")

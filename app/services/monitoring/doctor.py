@@ -9,6 +9,7 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.config import misspelt_settings
 from app.control.database import ControlDatabase
 from app.domain.monitoring import CheckState, DoctorCheck, failed
+from app.domain.places.sizes import size
 from app.domain.runs.run import Run
 from app.engine.native import IS_BUILT
 from app.engine.schema.databases import (
@@ -192,13 +193,13 @@ async def _binlog_check(session: Session) -> DoctorCheck:
 
 
 async def _packet_check(session: Session) -> DoctorCheck:
-    size = int(str(await session.scalar("SELECT @@GLOBAL.max_allowed_packet")))
-    if size >= _GOOD_PACKET_BYTES:
-        return DoctorCheck("max_allowed_packet", CheckState.OK, f"{size} bytes")
+    packet = int(str(await session.scalar("SELECT @@GLOBAL.max_allowed_packet")))
+    if packet >= _GOOD_PACKET_BYTES:
+        return DoctorCheck("max_allowed_packet", CheckState.OK, size(packet))
     return DoctorCheck(
         "max_allowed_packet",
         CheckState.WARN,
-        f"{size} bytes; larger rows cannot be restored here",
+        f"{size(packet)}; larger rows cannot be restored here",
         f"SET GLOBAL max_allowed_packet = {_GOOD_PACKET_BYTES};",
     )
 

@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 
 from app.config import Settings
 from app.domain.alerts.alert import Alert, AlertKind
+from app.domain.places.sizes import size
 from app.domain.ports import Clock
 from app.domain.schedule import Schedule, ScheduleKind
 from app.engine.schema.databases import read_schemas
@@ -105,12 +106,13 @@ class EnvironmentMonitor:
         last = next((entry for entry in survey.entries if entry.is_current), None)
         needed = round(last.size * GROWTH) if last else 0
         if floor and free < max(floor, needed):
-            why = f"the floor is {floor}" if free < floor else f"the next backup may need {needed}"
-            message = f"{free} bytes are free where backups are kept; {why}"
+            need = f"the next backup may need {size(needed)}"
+            why = f"the floor is {size(floor)}" if free < floor else need
+            message = f"{size(free)} are free where backups are kept; {why}"
             hint = "Free some space, keep fewer backups, or use a larger disk."
             await self._alarm.raise_alert(Alert(AlertKind.DISK, _DISK, message, hint))
         else:
-            await self._alarm.resolve(AlertKind.DISK, _DISK, f"{free} bytes are free")
+            await self._alarm.resolve(AlertKind.DISK, _DISK, f"{size(free)} are free")
         today = self._clock.now().astimezone(ZoneInfo(self._settings.timezone)).date()
         await asyncio.to_thread(FreeSpaceFile(self._settings.state_dir).note, today, free)
 
@@ -121,14 +123,14 @@ class EnvironmentMonitor:
             return
         free = await asyncio.to_thread(state.free_bytes)
         if free < floor:
-            message = f"{free} bytes are free where the state is kept; the floor is {floor}"
+            message = f"{size(free)} are free where the state is kept; the floor is {size(floor)}"
             hint = (
                 "Free some space: without it nobody can log in and the history is not written; scheduled"
                 " backups and the command line go on."
             )
             await self._alarm.raise_alert(Alert(AlertKind.DISK, _STATE, message, hint))
         else:
-            await self._alarm.resolve(AlertKind.DISK, _STATE, f"{free} bytes are free")
+            await self._alarm.resolve(AlertKind.DISK, _STATE, f"{size(free)} are free")
 
     # -- schedules --------------------------------------------------------------------------------
 

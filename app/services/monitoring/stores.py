@@ -9,6 +9,7 @@ from typing import Final
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.monitoring import CheckState, DoctorCheck, failed
 from app.domain.places.report import CopiesReport, PlaceState
+from app.domain.places.sizes import size
 from app.domain.ports import Clock
 from app.domain.store_trial import StoreFacts
 from app.errors import AppError, StalledError
@@ -100,7 +101,7 @@ def _judged(place: PlaceState) -> DoctorCheck:
     if place.newest:
         detail += f", the newest of {place.newest.created_at:%Y-%m-%d %H:%M} UTC"
     if place.free_bytes is not None:
-        detail += f"; {place.free_bytes >> 20} MiB free"
+        detail += f"; {size(place.free_bytes)} free"
     if place.lost:
         return DoctorCheck(what, CheckState.WARN, f"{detail}; {place.loss}", LOST_HINT)
     if place.damaged:

@@ -19,6 +19,7 @@ from secrets import token_bytes, token_hex
 from typing import Final
 
 from app.domain.monitoring import CheckState
+from app.domain.places.sizes import size
 from app.domain.ports import Clock
 from app.domain.store_trial import StoreCheck, StoreFacts, StoreTrial
 from app.errors import (
@@ -120,7 +121,7 @@ class Trial:
         before = self._clock.now()
         self._store.put(self._name, self._data, create=True)
         self._written_at = before + (self._clock.now() - before) / 2
-        self._found("write", f"{len(self._data)} bytes were written")
+        self._found("write", f"{size(len(self._data))} were written")
 
     def _create(self) -> None:
         try:
@@ -150,7 +151,7 @@ class Trial:
     def _measure(self) -> None:
         free = self._store.free_bytes()
         if free is not None:
-            self._found("space", f"{free >> 20} MiB are free")
+            self._found("space", f"{size(free)} are free")
 
     def _find(self) -> None:
         found = {stored.name: stored.size for stored in self._store.list(self._name)}
@@ -193,7 +194,7 @@ class Trial:
                 hint="Look what stands between: a proxy that changes answers, or a cache.",
             )
         self._found(
-            "send in parts", f"{len(data)} bytes were sent in two parts and read at their border"
+            "send in parts", f"{size(len(data))} were sent in two parts and read at their border"
         )
 
     def _abort(self) -> None:
