@@ -2,36 +2,33 @@
 
 import json
 import math
+import re
 import shlex
 import unicodedata
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from markupsafe import Markup
 
 from app.domain.backups.retention import RetentionPolicy
+from app.domain.places import sizes
 from app.domain.schedule import explain
 from app.domain.server.product import product_of
 
 
-_UNITS: Final = ("B", "kB", "MB", "GB", "TB", "PB")
-_STEP: Final = 1000
 _TEN: Final = 10
+# Controls, what turns directions, breaks of lines, halves of signs, signs of no agreement and none at all.
+_UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"})
+_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d)(:\d\d)? UTC")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 # Two units tell enough.
 _SPANS: Final = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
 
 
 def size(count: float | None) -> str:
-    """Show bytes in decimal units, as disks are sold: `1.2 GB`; an unknown size is a dash."""
-    if count is None:
-        return "-"
-    unit = 0
-    while count >= _STEP and unit < len(_UNITS) - 1:
-        count, unit = count / _STEP, unit + 1
-    digits = 1 if unit and count < _TEN * _TEN else 0
-    return f"{count:.{digits}f} {_UNITS[unit]}"
+    """Show bytes as `1.2 GB`; an unknown size is a dash."""
+    return "-" if count is None else sizes.size(count)
 
 
 def number(count: float | None) -> str:
@@ -105,6 +102,25 @@ def foreign(text: object) -> Markup:
     return Markup('<bdi hx-ignore translate="no">{}</bdi>').format(plain(text))
 
 
+def told(text: object) -> Markup:
+    """Show a sentence of ours, which may have such names in it; its instants are shown as all others are."""
+    sentence, begin, parts = str(text), 0, []
+    for found in _INSTANT.finditer(sentence):
+        parts += [plain(sentence[begin : found.start()]), _moment_in(found)]
+        begin = found.end()
+    return Markup('<bdi hx-ignore translate="no">{}</bdi>').format(
+        Markup("").join([*parts, plain(sentence[begin:])])
+    )
+
+
+def _moment_in(found: re.Match[str]) -> Markup | str:
+    try:
+        at = datetime.fromisoformat(f"{found[1]}{found[2] or ''}").replace(tzinfo=UTC)
+    except ValueError:  # somebody has chosen a name like that
+        return found[0]
+    return moment(at, "long" if found[2] else "short")
+
+
 def plain(text: object) -> str:
     """Show such a text where there can be no element around it, such as in an option."""
     return "".join(map(_visible, str(text)))
@@ -112,7 +128,7 @@ def plain(text: object) -> str:
 
 def _visible(sign: str) -> str:
     """Show what has no glyph, or turns the direction of others, by its number."""
-    if sign == " " or unicodedata.category(sign) not in {"Cc", "Cf", "Zl", "Zp", "Cs"}:
+    if sign == " " or unicodedata.category(sign) not in _UNSEEN:
         return sign
     return f"\\u{ord(sign):04x}"
 
@@ -189,6 +205,7 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "moment": moment,
     "ago": ago,
     "foreign": foreign,
+    "told": told,
     "plain": plain,
     "changes": changes,
     "opening": opening,

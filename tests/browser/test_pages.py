@@ -188,6 +188,38 @@ def test_hostile_names_are_text(visitors, web_api, paths):
         assert hostile.replace("\u202e", "\\u202e") in told
 
 
+def test_a_date_in_a_heading_stays_on_a_line(visitors, web_api, paths):
+    """On a phone the words before it give way."""
+    page = visitors(web_api, viewport={"width": 375, "height": 900}).enter()
+    lines = "e => Math.round(e.offsetHeight / parseFloat(getComputedStyle(e).lineHeight))"
+    for name in ("backup", "what", "dry-run"):
+        page.goto(web_api.url + paths[name])
+        assert page.locator("h1 time").evaluate(lines) == 1, name
+
+
+def test_boxes_of_a_form_are_in_line(visitors, web_api):
+    """Those of names as those of our own words."""
+    page = visitors(web_api).enter()
+    page.goto(f"{web_api.url}/backups/new")
+    left = "boxes => boxes.map((box) => box.getBoundingClientRect().left)"
+
+    assert len(set(page.locator("main input[type=checkbox]").evaluate_all(left))) == 1
+
+
+def test_what_is_meant_is_told_in_words(visitors, web_api, paths):
+    """The backup that is suggested, what an alert is about, and errors in the order of their names."""
+    page = visitors(web_api).enter()
+    page.goto(web_api.url + paths["which"])
+    suggested = page.get_by_role("row").filter(has=page.locator(".btn-primary"))
+    expect(page.get_by_text("newest good one")).to_have_count(1)
+    expect(suggested).to_contain_text("newest good one")
+    page.goto(web_api.url + paths["alerts"])
+    expect(page.locator("main")).to_contain_text("failure of a backup by hand")
+    page.goto(f"{web_api.url}/runbook")
+    codes = page.locator("main li").all_inner_texts()
+    assert codes == sorted(codes)
+
+
 def test_a_page_is_light(visitors, web_api, paths):
     """At most 160 kB at the first visit, 30 kB at the next, and few nodes."""
     visitor = visitors(web_api)

@@ -56,6 +56,8 @@ def restore_orders(page):
     page.get_by_role("checkbox", name=re.compile("^orders")).check()
     page.get_by_role("button", name="Dry run", exact=True).click()
     page.get_by_role("button", name="Continue").click()
+    expect(page.locator("#sentence")).to_contain_text(": 1 table made; back to the point")
+    expect(page.locator("#sentence")).to_contain_text("Recovered to just before transaction")
     page.get_by_label(re.compile("^Type")).fill("shop")
     page.get_by_role("button", name="Restore").click()
     expect(page.get_by_text("read back and equal")).to_be_visible(timeout=60_000)

@@ -40,6 +40,19 @@ class Point:
     file: str = ""
     position: int = 0
 
+    @property
+    def words(self) -> str:
+        """Says it to people: `just before transaction 0-1-4711`."""
+        match self.kind:
+            case PointKind.TIME:
+                return self.text.replace("T", " ").replace("+00:00", " UTC")
+            case PointKind.GTID:
+                return f"behind transaction {self.text}"
+            case PointKind.BEFORE_GTID:
+                return f"just before transaction {self.text}"
+            case PointKind.POSITION:
+                return self.text
+
 
 class Place(NamedTuple):
     """

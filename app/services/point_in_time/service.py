@@ -304,7 +304,7 @@ class PointInTimeService:
             Recovered(plan.base.backup_id, plan.stream, position, plan.base.server.server_id),
         )
         asked = plan.request.backup or BackupRequest(
-            description=f"Recovered to {plan.request.point.kind} {plan.request.point.text}",
+            description=f"Recovered to {plan.request.point.words}",
             codec=self._codec,
             chunk_bytes=self._chunk_bytes,
         )

@@ -13,13 +13,14 @@ from app.web.filters import (
     plural,
     size,
     span,
+    told,
 )
 
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_900, "99.9 kB"), (123_456, "123 kB"),
-     (1_500_000_000, "1.5 GB"), (10**20, "100000 PB"), (None, "-")],
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (99_900, "99.9 kB"), (123_456, "123.5 kB"),
+     (1_500_000_000, "1.5 GB"), (10**20, "100000.0 PB"), (None, "-")],
 )  # fmt: skip
 def test_sizes(count, text):
     """Decimal units, as disks are sold."""
@@ -59,7 +60,7 @@ def test_instants_are_of_utc_until_a_script_knows_better():
 @pytest.mark.parametrize(
     ("text", "shown"),
     [("<b>", "&lt;b&gt;"), ("a\u202eb", "a\\u202eb"), ("a\x00b", "a\\u0000b"), ("a\nb", "a\\u000ab"),
-     ("\U0001f642", "\U0001f642"), ("\ud800", "\\ud800"), ("{{7*7}}", "{{7*7}}")],
+     ("\U0001f642", "\U0001f642"), ("\ud800", "\\ud800"), ("\uffff", "\\uffff"), ("\ue000", "\\ue000"), ("{{7*7}}", "{{7*7}}")],
 )  # fmt: skip
 def test_names_of_others_hide_nothing(text, shown):
     """Markup is text, and what has no glyph is shown by its number."""
@@ -78,6 +79,16 @@ def test_names_of_others_hide_nothing(text, shown):
 def test_a_sentence_begins_with_a_capital_letter_and_an_identifier_stays(text, shown):
     """Whoever copies it looks for it as it is."""
     assert opening(text) == shown
+
+
+def test_instants_in_a_sentence_are_shown_as_all_others_are():
+    """Names beside them stay text, and so does what only looks like one."""
+    shown = told("locked by <b> until 2026-12-07 03:37 UTC; at 2026-12-01 01:02:03 UTC")
+
+    assert shown.count("<time ") == 2
+    assert f"locked by &lt;b&gt; until {moment(datetime(2026, 12, 7, 3, 37, tzinfo=UTC))}" in shown
+    assert moment(datetime(2026, 12, 1, 1, 2, 3, tzinfo=UTC), "long") in shown
+    assert "2026-02-31 03:37 UTC</bdi>" in told("of 2026-02-31 03:37 UTC")
 
 
 def test_changes_are_lines_in_which_names_stay_apart():

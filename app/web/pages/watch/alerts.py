@@ -60,4 +60,5 @@ async def _page(
         part=Part(page, total, {}),
         test=tests[0] if tests else None,
         refusal=refusal,
+        schedules={schedule.name for schedule in await service.program.schedules.list()},
     )

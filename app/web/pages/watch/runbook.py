@@ -15,8 +15,8 @@ router = APIRouter(prefix="/runbook")
 
 @router.get("", name="web:get_runbook")
 async def list_codes(request: Request, service: CurrentService, login: Viewer) -> Response:  # noqa: ARG001 - who is logged in
-    """List the codes of errors."""
-    return render(request, "runbook.html", codes=tuple(read_runbook()))
+    """List the codes of errors, so that one is found by its name."""
+    return render(request, "runbook.html", codes=sorted(read_runbook()))
 
 
 @router.get("/{code}", name="web:get_runbook.section")

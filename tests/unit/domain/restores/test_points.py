@@ -12,17 +12,19 @@ NOON = datetime(2024, 1, 31, 12, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
-    ("given", "kind"),
+    ("given", "kind", "words"),
     [
-        ((NOON, "", "", ""), PointKind.TIME),
-        ((None, "0-1-2", "", ""), PointKind.GTID),
-        ((None, "", "0-1-2", ""), PointKind.BEFORE_GTID),
-        ((None, "", "", "a:b.000012:4711"), PointKind.POSITION),
+        ((NOON, "", "", ""), PointKind.TIME, "2024-01-31 12:00:00 UTC"),
+        ((None, "0-1-2", "", ""), PointKind.GTID, "behind transaction 0-1-2"),
+        ((None, "", "0-1-2", ""), PointKind.BEFORE_GTID, "just before transaction 0-1-2"),
+        ((None, "", "", "a:b.000012:4711"), PointKind.POSITION, "a:b.000012:4711"),
     ],
 )
-def test_each_way_names_a_point(given, kind):
-    """One of the four."""
-    assert parse_point(*given).kind is kind
+def test_each_way_names_a_point(given, kind, words):
+    """One of the four, and how people say it."""
+    point = parse_point(*given)
+
+    assert (point.kind, point.words) == (kind, words)
 
 
 def test_a_position_is_a_file_and_an_offset():
