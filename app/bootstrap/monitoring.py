@@ -27,9 +27,11 @@ from app.scheduling.clock import SystemClock
 from app.scheduling.scheduler import PeriodicJob
 from app.scheduling.trigger import DueTrigger, Every
 from app.services.access.audit_upkeep import AuditUpkeep
+from app.services.alerts.upkeep import AlertUpkeep
 from app.services.backups.options import BackupOptions
 from app.services.binlog.copies import LogCopies
 from app.services.binlog.service import BinlogService
+from app.services.clock_watch import ClockWatch
 from app.services.log_watch import BinlogChecks, BinlogMonitor
 from app.services.monitoring.checks import CheckedPlace, CheckService
 from app.services.monitoring.doctor import DoctorService
@@ -41,7 +43,7 @@ from app.services.point_in_time.reach import ReachService
 from app.services.runs.lost import LostRuns
 from app.services.stores.history import StoreHistory
 from app.services.synthetic_watch import SyntheticMonitor
-from app.storage.clock_witness import ClockWitness
+from app.storage.clock_witness import ClockWitness, ElapsedClock
 from app.storage.journals import Journals
 from app.storage.local import LocalDirectory
 from app.storage.run_locks import RunLocks
@@ -51,6 +53,8 @@ from app.storage.schedules import ScheduleFile
 _AFTER_BREAK: Final = "After the binary log was broken off"
 _ENVIRONMENT_SECONDS: Final = 300.0
 _COUNTS_SECONDS: Final = 60.0
+_EXPIRY_SECONDS: Final = 3600.0
+_CLOCK_SECONDS: Final = 3600.0
 _COPIES_SECONDS: Final = 15.0
 _STORES_SECONDS: Final = 5.0
 # When nothing else is likely to be done.
@@ -117,8 +121,8 @@ def build_periodic_jobs(
     Say what the service does by itself besides scheduled backups.
 
     Returns:
-        The upkeep of the audit, the checks of stored backups, their copies, looks at stores, and the checks
-        of the environment.
+        The upkeep of the audit and the log of alerts, readings of the clock, the checks of stored backups,
+        their copies, looks at stores, and the checks of the environment.
 
     Raises:
         InvalidRequestError: The settings name no times for the checks.
@@ -126,8 +130,10 @@ def build_periodic_jobs(
     settings = program.settings
     checks = build_checks(program)
     at = DueTrigger(settings.check_cron, settings.timezone)
+    witness = ClockWitness(settings.state_dir, SystemClock().now)
     return (
-        *_audit_jobs(program),
+        *_upkeep_jobs(program, witness),
+        PeriodicJob("clock", Every(_CLOCK_SECONDS), ClockWatch(witness).read),
         PeriodicJob("checks", at, checks.run_due),
         PeriodicJob("copies", Every(_COPIES_SECONDS), program.scheduled_copies.run_due),
         PeriodicJob("stores", Every(_STORES_SECONDS), program.store_watch.refresh),
@@ -135,14 +141,16 @@ def build_periodic_jobs(
     )
 
 
-def _audit_jobs(program: Program) -> Sequence[PeriodicJob]:
+def _upkeep_jobs(program: Program, witness: ClockWitness) -> Sequence[PeriodicJob]:
+    """Keep what is in the control database short."""
     if program.audit is None:
         return ()
     clock = SystemClock()
-    witness = ClockWitness(program.settings.state_dir, clock.now)
     upkeep = AuditUpkeep(program.audit, witness, clock, program.alerts)
+    alerts = AlertUpkeep(AlertRecords(program.control), clock, ElapsedClock(witness))
     daily = DueTrigger(_AUDIT_CRON, program.settings.timezone)
     return (
+        PeriodicJob("alert log", Every(_EXPIRY_SECONDS), alerts.run_hourly),
         PeriodicJob("audit counts", Every(_COUNTS_SECONDS), upkeep.write_counts),
         PeriodicJob("audit", daily, upkeep.run_daily),
     )

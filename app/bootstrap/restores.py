@@ -14,6 +14,7 @@ from app.engine.load.target import OwnDatabase
 from app.scheduling.clock import SystemClock
 from app.security.archive_keys import InstallationKeys
 from app.services.restores.service import RecoveryService
+from app.storage.clock_witness import ClockWitness, ElapsedClock
 from app.storage.journals import Journals
 
 
@@ -33,16 +34,17 @@ async def newest_run(history: RunStore) -> str:
 
 def build_recoveries(program: "Program", store: str) -> RecoveryService:
     """Make what restores from a store, or from the backup directory for an empty name; blocks."""
-    settings = program.settings
+    settings, clock = program.settings, SystemClock()
     return RecoveryService(
         server=program.server,
         catalogue=program.catalogue_of(store),
-        clock=SystemClock(),
+        clock=clock,
         journals=Journals(settings.state_dir),
         backups=program.backups_of(""),  # to go back to, at hand
         undo_minutes=settings.undo_minutes,
         own=OwnDatabase(program.control.schema, partial(newest_run, program.history)),
         log=(settings.backup_dir, build_log_keys(settings, program.keys)),
+        elapsed=ElapsedClock(ClockWitness(settings.state_dir, clock.now)),
     )
 
 

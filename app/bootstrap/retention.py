@@ -12,7 +12,7 @@ from app.services.backups.planning import KeptLog
 from app.services.backups.retention import RetentionService
 from app.services.backups.retention_rules import DirectoryRules, StoreRules
 from app.services.log_retention.kept_log import KeptLog as KeptLogHere
-from app.storage.clock_witness import ClockWitness
+from app.storage.clock_witness import ClockWitness, ElapsedClock
 from app.storage.remote.approved_rules import ApprovedRules
 from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
@@ -34,16 +34,18 @@ def build_retention(program: Program, store: str) -> RetentionService:
         if store
         else DirectoryRules(settings, schedules)
     )
-    catalogue = program.catalogue_of(store)
+    catalogue, witness = program.catalogue_of(store), ClockWitness(state, clock.now)
     return RetentionService(
         catalogue=catalogue,
         rules=rules,
         clock=clock,
-        witness=ClockWitness(state, clock.now),
+        witness=witness,
         locks=RunLocks(state),
         alarm=program.alerts,
         audit=program.audit,
-        log=_build_log(program, store, catalogue, clock) if has_log or not store else None,
+        log=_build_log(program, store, catalogue, ElapsedClock(witness))
+        if has_log or not store
+        else None,
     )
 
 

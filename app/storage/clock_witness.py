@@ -3,18 +3,23 @@ A witness of the clock: its last reading, beside that of a clock that nobody can
 
 The kernel counts the seconds since the machine was started, also those that it slept. As long as it
 is the same start, the clock must have moved by as much; where it did not, somebody has set it. The
-witness keeps its reading until the clock is right again, or is told to take it as right. Calls block.
+witness keeps its reading until the clock is right again, or is told to take it as right.
 
-Not guaranteed: a clock that was set while the machine was off is noticed only when it is behind.
+How long a machine was off nobody knows. A clock that is more than a day ahead after a start is doubted: what
+it said last before stays the time by which things are old, until it has gone on for a day without being set
+back. One that is wrong for a moment is set right long before. Calls block.
+
+Not guaranteed: a clock that is wrong for longer than a day behind a start is believed then.
 
 Source: https://man7.org/linux/man-pages/man2/clock_gettime.2.html (CLOCK_BOOTTIME),
 https://man7.org/linux/man-pages/man4/random.4.html (boot_id)
 """
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -29,6 +34,10 @@ from app.storage.local import LocalDirectory
 
 # A clock is corrected by less, and a machine that was stopped for less does no harm.
 TOLERANCE: Final = timedelta(minutes=10)
+# A machine that was off for less has lost nothing by it, and one whose clock is wrong is set right within it.
+_DOUBTED: Final = timedelta(days=1)
+# By it nothing is old.
+_LONG_AGO: Final = datetime(1970, 1, 1, tzinfo=UTC)
 # Backups of machines that share a directory may differ by so much.
 FUTURE: Final = timedelta(minutes=5)
 _NAME: Final = "witness.json"
@@ -43,6 +52,20 @@ _HINT: Final = (
 
 
 @dataclass(frozen=True, slots=True)
+class Doubt:
+    """
+    What is doubted of a clock that was far ahead after a start.
+
+    Attributes:
+        since: What it said then.
+        known: What it had said last before.
+    """
+
+    since: AwareDatetime
+    known: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True)
 class ClockReading:
     """
     One reading of both clocks.
@@ -52,12 +75,14 @@ class ClockReading:
         boot_seconds: How long ago that was.
         at: What the clock said.
         accepted: Newest backup at the time when the clock was accepted; its own time may be wrong.
+        doubt: Why nothing is old by it yet; None = it is believed.
     """
 
     boot_id: str
     boot_seconds: Annotated[float, Field(ge=0, le=_MOST_SECONDS)]
     at: AwareDatetime
     accepted: str = ""
+    doubt: Doubt | None = None
 
 
 def boot_id() -> str:
@@ -95,7 +120,8 @@ class ClockWitness:
 
     def record(self, made: Mapping[str, datetime]) -> None:
         """Check the clock, and record its reading; raises what `check` raises, and StorageError."""
-        self._write(self.check(made))
+        with self._locked():
+            self._write(self.check(made))
 
     def check(self, made: Mapping[str, datetime]) -> ClockReading:
         """
@@ -113,8 +139,7 @@ class ClockWitness:
         """
         reading, known = self._reading(), self._read()
         if known is not None:
-            _require_steady(known, reading)
-            reading = replace(reading, accepted=known.accepted)
+            reading = replace(_followed(known, reading), accepted=known.accepted)
         last = max((at for name, at in made.items() if name > reading.accepted), default=reading.at)
         if last > reading.at + FUTURE:
             raise ClockJumpedError(
@@ -123,9 +148,34 @@ class ClockWitness:
             )
         return reading
 
+    def elapsed(self) -> datetime:
+        """
+        Return the latest instant that is known to have come; what is deleted by its age goes by it.
+
+        Returns:
+            What the clock says, while it can be right and is not doubted; else an earlier instant. Without a
+            reading on disk, what the clock says.
+
+        Raises:
+            StorageError: The state directory cannot be read.
+        """
+        reading = self._reading()
+        try:
+            known = self._read()
+        except ClockJumpedError:
+            return _LONG_AGO
+        if known is None:
+            return reading.at
+        try:
+            reading = _followed(known, reading)
+        except ClockJumpedError:
+            return min(reading.at, known.at + _passed(known, reading))
+        return reading.doubt.known if reading.doubt else reading.at
+
     def accept(self, made: Mapping[str, datetime]) -> None:
         """Take what the clock says as right, whatever backups say; raises StorageError."""
-        self._write(replace(self._reading(), accepted=max(made, default="")))
+        with self._locked():
+            self._write(replace(self._reading(), accepted=max(made, default="")))
 
     def _reading(self) -> ClockReading:
         return ClockReading(self._boot.boot_id(), self._boot.seconds(), self._now())
@@ -139,25 +189,77 @@ class ClockWitness:
         except ValidationError as exc:
             raise ClockJumpedError(f"{_NAME}: cannot be understood", hint=_HINT) from exc
 
-    def _write(self, reading: ClockReading) -> None:
+    @contextmanager
+    def _locked(self) -> Iterator[None]:
+        """Keep others from writing, so that what one has accepted is not forgotten by another."""
         self._directory.prepare()
         with self._directory.locked():
-            self._directory.replace(_NAME, adapter_of(ClockReading).dump_json(reading))
+            yield
+
+    def _write(self, reading: ClockReading) -> None:
+        self._directory.replace(_NAME, adapter_of(ClockReading).dump_json(reading))
 
 
-def _require_steady(known: ClockReading, reading: ClockReading) -> None:
-    """Refuse a clock that has not moved as the other one has; raises ClockJumpedError."""
+class ElapsedClock:
+    """
+    The clock of whoever deletes by age: it says the latest instant that is known to have come.
+
+    Its calls block for the length of one small file, and raise StorageError.
+    """
+
+    def __init__(self, witness: ClockWitness) -> None:
+        self._witness = witness
+
+    def now(self) -> datetime:
+        """Return the aware UTC instant; see `ClockWitness.elapsed`."""
+        return self._witness.elapsed()
+
+    def monotonic(self) -> float:
+        """Return seconds that never go back."""
+        return boot_seconds()
+
+
+def _followed(known: ClockReading, reading: ClockReading) -> ClockReading:
+    """
+    Say what is doubted of a reading behind the one that is known.
+
+    Returns:
+        The reading.
+
+    Raises:
+        ClockJumpedError: The clock has not moved as the other one has.
+    """
+    doubt, trusted = known.doubt, known.doubt.known if known.doubt else known.at
     if known.boot_id == reading.boot_id and reading.boot_id:
-        passed = timedelta(seconds=reading.boot_seconds - known.boot_seconds)
-        wrong = reading.at - known.at - passed
-    else:
-        wrong = min(reading.at - known.at, timedelta())  # time has passed, nobody knows how much
-    if abs(wrong) > TOLERANCE:
-        raise ClockJumpedError(
-            f"the clock says {_told(reading.at)}; it was set {'ahead' if wrong > timedelta() else 'back'}"
-            f" by {abs(wrong).total_seconds() / 60:,.0f} minutes since {_told(known.at)}",
-            hint=_HINT,
-        )
+        wrong = reading.at - known.at - _passed(known, reading)
+        if abs(wrong) <= TOLERANCE:
+            is_over = doubt is None or reading.at - doubt.since >= _DOUBTED
+            return replace(reading, doubt=None if is_over else doubt)
+        if doubt is None:  # else somebody sets it right
+            raise ClockJumpedError(_told_jump(known.at, reading.at, wrong), hint=_HINT)
+    elif doubt is not None and reading.at >= known.at - TOLERANCE:
+        if reading.at - doubt.since < _DOUBTED:
+            return replace(reading, doubt=doubt)
+        trusted = known.at  # nobody has set back what it said at the start before
+    if reading.at < trusted - TOLERANCE:
+        wrong = reading.at - trusted
+        raise ClockJumpedError(_told_jump(trusted, reading.at, wrong), hint=_HINT)
+    is_far = reading.at - trusted > _DOUBTED
+    return replace(reading, doubt=Doubt(reading.at, trusted) if is_far else None)
+
+
+def _passed(known: ClockReading, reading: ClockReading) -> timedelta:
+    """Return how much of the time between two readings was counted; nothing of two starts."""
+    if known.boot_id != reading.boot_id or not reading.boot_id:
+        return timedelta()
+    return timedelta(seconds=reading.boot_seconds - known.boot_seconds)
+
+
+def _told_jump(known: datetime, at: datetime, wrong: timedelta) -> str:
+    return (
+        f"the clock says {_told(at)}; it was set {'ahead' if wrong > timedelta() else 'back'}"
+        f" by {abs(wrong).total_seconds() / 60:,.0f} minutes since {_told(known)}"
+    )
 
 
 def _told(at: datetime) -> str:

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
-from app.errors import UndoExpiredError
 from app.services.restores.service import RecoveryService
+from app.storage.clock_witness import ClockWitness, ElapsedClock
 from tests.fixtures.clocks import ShiftedClock
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -15,10 +15,12 @@ AHEAD, BEHIND = timedelta(days=400), timedelta(days=-400)
 
 
 @pytest.fixture
-def installation(backstay, sql, database):
+def installation(backstay, sql, database, tmp_path):
     """A table, the services by a clock of their own, and that clock."""
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"])
     clock = ShiftedClock()
+    witness = ClockWitness(tmp_path / "state", clock.now)
+    witness.record({})
     recoveries = RecoveryService(
         server=backstay.target,
         catalogue=backstay.catalogue,
@@ -26,6 +28,7 @@ def installation(backstay, sql, database):
         journals=backstay.journals,
         backups=backstay.backups,
         undo_minutes=60,
+        elapsed=ElapsedClock(witness),
     )
     return recoveries, clock
 
@@ -52,19 +55,20 @@ async def test_a_restore_under_any_clock_is_whole_and_can_be_undone(
     assert_same(changed, snapshot(backstay.url, database))
 
 
-async def test_a_clock_that_is_set_ahead_ends_the_time_for_an_undo(
+async def test_a_clock_that_is_set_ahead_ends_no_time_for_an_undo(
     installation, backstay, sql, database
 ):
-    """What was restored stays, and what it had replaced is dropped."""
+    """What a restore had replaced is not dropped before its time has come."""
     recoveries, clock = installation
     manifest = await backstay.backup(database)
     sql.run("DELETE FROM t")
     result = await recoveries.restore(await recoveries.plan(RestoreRequest(manifest.backup_id)))
     clock.ahead = AHEAD
 
-    with pytest.raises(UndoExpiredError):
-        await recoveries.undo(result.restore_id)
-    assert sql.run("SELECT COUNT(*) FROM t") == [(2,)]
+    assert await recoveries.drop_expired() == []
+    assert [journal.restore_id for journal in await recoveries.undoable()] == [result.restore_id]
+    await recoveries.undo(result.restore_id)
+    assert sql.run("SELECT COUNT(*) FROM t") == [(0,)]
 
 
 async def test_a_clock_that_is_set_back_leaves_more_time_for_an_undo(

@@ -105,9 +105,13 @@ class AuditService:
         """
         return await self._prover.prove(known)
 
-    async def prune(self, now: datetime) -> AuditProof:
+    async def prune(self, now: datetime, elapsed: datetime) -> AuditProof:
         """
         Remove entries that are too old, once everything is proven.
+
+        Args:
+            now: When this is, for the audit.
+            elapsed: By what entries are old.
 
         Returns:
             What was proven before that.
@@ -117,7 +121,7 @@ class AuditService:
             ControlUnavailableError: As everywhere.
         """
         proof = await self.verify()
-        oldest = now - timedelta(days=self._rules.days)
+        oldest = elapsed - timedelta(days=self._rules.days)
         last = await self._store.newest_before(oldest) if self._rules.days else None
         if last is not None and last.number > (proof.cut.number if proof.cut else 0):
             target = f"entries up to {last.number}"

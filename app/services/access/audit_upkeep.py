@@ -39,7 +39,8 @@ class AuditUpkeep:
         """
         try:
             await asyncio.to_thread(self._witness.check, {})
-            proof = await self._audit.prune(self._clock.now())
+            elapsed = await asyncio.to_thread(self._witness.elapsed)
+            proof = await self._audit.prune(self._clock.now(), elapsed)
         except AppError as exc:
             _log.warning(
                 "Audit is not whole, or was not pruned", extra={"facts": {"error": str(exc)}}

@@ -28,10 +28,6 @@ _log: Final = logging.getLogger(__name__)
 _CLAIM_MARGIN: Final = timedelta(seconds=60)
 # Others add to the log too, such as commands; and a control database comes back at some time.
 _POLL_SECONDS: Final = 30.0
-_EXPIRY_SECONDS: Final = 3600.0
-_KEPT: Final = timedelta(days=90)
-# For a target that is not in the settings any more, or nobody serves this control database.
-_STALE: Final = timedelta(days=7)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +83,7 @@ class Deliverer:
 
     async def run_forever(self) -> None:
         """Send what is due, again and again, until cancelled; nothing that fails ends it."""
-        await together(self._expire(), *(self._serve(target) for target in self._targets))
+        await together(*(self._serve(target) for target in self._targets))
 
     async def flush(self, seconds: float) -> None:
         """Send what is due now, and take no longer than this."""
@@ -155,17 +151,6 @@ class Deliverer:
         if due_at is None:
             return _POLL_SECONDS
         return max(0.0, (due_at - self._clock.now()).total_seconds())
-
-    async def _expire(self) -> None:
-        """Keep the log short; the first time after a while, when what was waiting has been sent."""
-        while True:
-            await asyncio.sleep(_EXPIRY_SECONDS)
-            now = self._clock.now()
-            try:
-                with outlived(_log, "Expiry"):
-                    await self._store.expire(now, before=now - _KEPT, stale=now - _STALE)
-            except AppError as exc:
-                _warn(exc)
 
 
 async def _waited(wake: asyncio.Event, seconds: float) -> None:

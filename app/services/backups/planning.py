@@ -17,7 +17,6 @@ from app.domain.backups.catalogue import Survey
 from app.domain.backups.pruning import LogPruning, RetentionPlan
 from app.domain.backups.retention import RetentionDecision, RetentionItem
 from app.domain.backups.rules import RetentionRules
-from app.domain.ports import Clock
 from app.domain.schedule import Schedule
 from app.errors import ClockJumpedError
 from app.services.backups.retention_items import item_in, made_at
@@ -145,14 +144,13 @@ class RetentionPlanner:
     Attributes:
         catalogue: The backups of the place.
         rules: Those of the place.
-        witness: Says whether the clock can be right.
+        witness: Says whether the clock can be right, and by what time backups are old.
         log: The archived binary log of the place; None where there never is one.
         judgements: Those of before.
     """
 
     catalogue: Catalogue
     rules: Rules
-    clock: Clock
     witness: ClockWitness
     log: KeptLog | None
     judgements: Judgements = field(default_factory=Judgements)
@@ -179,7 +177,7 @@ class RetentionPlanner:
             self.witness.check(made_at(reading))
         except ClockJumpedError as exc:
             clock = exc
-        look = _Look(reading, clock, self.clock.now())
+        look = _Look(reading, clock, self.witness.elapsed())
         return tuple(self._plan(self.rules.read(schedule), look) for schedule in schedules)
 
     def _plan(self, rules: RetentionRules, look: _Look) -> RetentionPlan:

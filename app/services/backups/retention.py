@@ -76,7 +76,7 @@ class RetentionService:
         self._rules = rules
         self._clock = clock
         self._witness = witness
-        self._planner = RetentionPlanner(catalogue, rules, clock, witness, log)
+        self._planner = RetentionPlanner(catalogue, rules, witness, log)
         self._locks = locks
         self._alarm = alarm
         self._audit = audit

@@ -19,14 +19,19 @@ _REMEMBERED: Final = timedelta(days=90)
 
 
 class CrashRecovery:
-    """Finishes or undoes what a crash has left, and drops old tables whose time is over."""
+    """
+    Finishes or undoes what a crash has left, and drops old tables whose time is over.
+
+    Args:
+        elapsed: By what it is over; its calls block.
+    """
 
     def __init__(
-        self, *, swaps: Swaps, journals: Journals, clock: Clock, undo_minutes: float
+        self, *, swaps: Swaps, journals: Journals, elapsed: Clock, undo_minutes: float
     ) -> None:
         self._swaps = swaps
         self._journals = journals
-        self._clock = clock
+        self._elapsed = elapsed
         self._undo_minutes = undo_minutes
 
     async def repair(self) -> list[RepairResult]:
@@ -56,7 +61,7 @@ class CrashRecovery:
         """
         if await self._damaged():
             return []
-        now = self._clock.now()
+        now = await asyncio.to_thread(self._elapsed.now)
         journals = await self._swaps.journals()
         # An undo that was interrupted may still take its tables from there.
         awaited = {journal.undoes for journal in journals if not journal.phase.is_over}

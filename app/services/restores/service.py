@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from dataclasses import replace
+from functools import cached_property
 from pathlib import Path
 from typing import Final
 
@@ -58,10 +59,12 @@ class RecoveryService:
         undo_minutes: float = 60.0,
         own: OwnDatabase | None = None,
         log: tuple[Path, LogKeys] | None = None,
+        elapsed: Clock | None = None,
     ) -> None:
         self._server = server
         self._catalogue = catalogue
         self._clock = clock
+        self._elapsed = elapsed or clock
         self._undo_minutes = undo_minutes
         self._journals = journals
         # Whoever asks may do so often, and each asks the server a lot.
@@ -86,16 +89,22 @@ class RecoveryService:
             preflight=self._preflight,
             restorer=self._restorer,
         )
-        self._dry_runs = DryRuns(
-            server=server,
-            catalogue=catalogue,
-            clock=clock,
+        self._crash_recovery = CrashRecovery(
+            swaps=self._swaps,
+            journals=journals,
+            elapsed=self._elapsed,
+            undo_minutes=undo_minutes,
+        )
+
+    @cached_property
+    def _dry_runs(self) -> DryRuns:
+        return DryRuns(
+            server=self._server,
+            catalogue=self._catalogue,
+            clock=self._clock,
             swaps=self._swaps,
             preflight=self._preflight,
             try_definitions=self._drills.try_definitions,
-        )
-        self._crash_recovery = CrashRecovery(
-            swaps=self._swaps, journals=journals, clock=clock, undo_minutes=undo_minutes
         )
 
     async def plan(self, request: RestoreRequest) -> RestorePlan:
@@ -300,7 +309,7 @@ class RecoveryService:
 
     async def undoable(self) -> list[Journal]:
         """Return the journals of what can be undone now, newest first."""
-        now = self._clock.now()
+        now = await asyncio.to_thread(self._elapsed.now)
         return [
             journal
             for journal in await self._swaps.journals()

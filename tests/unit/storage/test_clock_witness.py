@@ -1,12 +1,13 @@
 """The witness of the clock: it tells a clock that was set from one that has moved."""
 
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from app.errors import ClockJumpedError
-from app.storage.clock_witness import BootClock, ClockWitness, boot_id, boot_seconds
+from app.storage.clock_witness import BootClock, ClockWitness, ElapsedClock, boot_id, boot_seconds
 
 
 NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
@@ -116,6 +117,76 @@ def test_after_a_start_the_clock_may_only_have_moved_on(machine):
     machine.witness.record({})
 
 
+@pytest.mark.parametrize("boot", ["one", "two"])
+def test_no_time_has_come_by_a_clock_that_is_ahead_for_a_moment(machine, boot):
+    """Whether it was set while the machine was on or off; when it is right again, nothing is left of it."""
+    machine.passes(hours=1)
+    machine.boot = boot
+    for moved in (timedelta(days=90), -timedelta(days=90)):
+        machine.at += moved
+        machine.passes(minutes=5)
+        with suppress(ClockJumpedError):
+            machine.witness.record({})
+        assert machine.witness.elapsed() <= machine.at
+        assert NOON <= machine.witness.elapsed() <= NOON + timedelta(hours=2)
+    machine.passes(days=900)
+    machine.witness.record({})
+    assert machine.witness.elapsed() == machine.at
+
+
+def test_a_clock_that_was_far_ahead_after_a_start_is_believed_after_a_day(machine):
+    """A machine that was off for long keeps a day longer what is old, and another start changes nothing in that."""
+    machine.boot, known = "two", machine.at
+    machine.passes(days=40)
+    machine.witness.record({})
+    for boot in ("two", "three", "four"):
+        machine.boot = boot
+        assert machine.witness.elapsed() == known
+        machine.passes(hours=7)
+        machine.witness.record({})
+    machine.passes(hours=4)
+    machine.witness.record({})
+    assert machine.witness.elapsed() == machine.at
+
+
+def test_a_machine_that_is_started_for_each_backup_is_one_start_behind(machine):
+    """What it said at the start before was not set back since, so it has come."""
+    for boot in ("two", "three", "four"):
+        before, machine.boot = machine.at, boot
+        machine.passes(days=7)
+        machine.witness.record({})
+        assert machine.witness.elapsed() == before
+
+
+def test_a_clock_that_is_doubted_may_be_accepted(machine):
+    """Whoever knows better need not wait."""
+    machine.boot = "two"
+    machine.passes(days=40)
+    machine.witness.record({})
+    machine.witness.accept({})
+    assert machine.witness.elapsed() == machine.at
+
+
+def test_a_clock_is_set_back_to_before_what_is_known(machine):
+    """Also one that was doubted."""
+    machine.boot = "two"
+    machine.passes(days=40)
+    machine.witness.record({})
+    machine.at = NOON - timedelta(days=1)
+    with pytest.raises(ClockJumpedError, match="back"):
+        machine.witness.record({})
+    assert machine.witness.elapsed() <= NOON
+
+
+def test_by_a_witness_that_cannot_be_understood_nothing_is_old(machine):
+    """Until somebody has accepted the clock; without one, the clock is believed."""
+    file = machine.home / "clock" / "witness.json"
+    file.write_bytes(b"{")
+    assert machine.witness.elapsed().year == 1970
+    file.unlink()
+    assert ElapsedClock(machine.witness).now() == machine.at
+
+
 def test_a_kernel_that_names_no_start_is_as_after_a_start(tmp_path):
     """Going back is still noticed."""
     machine = Machine(tmp_path)
@@ -123,7 +194,7 @@ def test_a_kernel_that_names_no_start_is_as_after_a_start(tmp_path):
     machine.witness.record({})
     machine.at += YEAR
     machine.witness.record({})
-    machine.at -= YEAR
+    machine.at -= YEAR + timedelta(days=1)
     with pytest.raises(ClockJumpedError):
         machine.witness.record({})
 

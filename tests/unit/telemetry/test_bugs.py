@@ -56,7 +56,7 @@ def reconciling(buggy):
 
 def delivering(buggy):
     """Deliver messages, where the log of alerts has a bug."""
-    store: Any = SimpleNamespace(next_due=buggy, expire=buggy)
+    store: Any = SimpleNamespace(next_due=buggy)
     messenger: Any = SimpleNamespace(targets_for=lambda _: ("mail",))
     return Deliverer(store, messenger, VirtualClock(), Sender("host"), RetryPolicy()).run_forever()
 

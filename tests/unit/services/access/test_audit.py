@@ -214,7 +214,7 @@ async def test_old_entries_are_removed_and_the_rest_stays_proven(audit):
     """Behind a sealed checkpoint; the removal itself is in the audit."""
     at = NOON + 11 * DAY
     await audit.write(3, at=at)
-    assert (await audit.another().prune(at)).entries == 8
+    assert (await audit.another().prune(at, at)).entries == 8
 
     proof = await audit.verify()
     assert (proof.first, proof.last, proof.entries) == (6, 9, 4)
@@ -222,7 +222,7 @@ async def test_old_entries_are_removed_and_the_rest_stays_proven(audit):
     assert (proof.cut.number, proof.cut.kind, proof.cut.at) == (5, CutKind.REMOVED, at)
     last = (await audit.entries())[-1].event
     assert (last.action, last.target, last.actor) == ("prune_audit", "entries up to 5", "retention")
-    await audit.another().prune(at)
+    await audit.another().prune(at, at)
     assert (await audit.verify()).entries == 4
     with pytest.raises(InvalidRequestError, match="begins after entry 5"):
         await audit.verify(AuditHead(3, "0" * 64))
@@ -230,7 +230,7 @@ async def test_old_entries_are_removed_and_the_rest_stays_proven(audit):
 
 async def test_all_entries_may_be_too_old(audit):
     """Only that of the removal stays; the next one follows it."""
-    await audit.another().prune(NOON + 100 * DAY)
+    await audit.another().prune(NOON + 100 * DAY, NOON + 100 * DAY)
     await audit.write(1)
 
     proof = await audit.verify()
@@ -242,7 +242,7 @@ async def test_nothing_is_removed_from_an_audit_that_is_not_whole(audit):
     audit.tamper("UPDATE audit SET actor = 'bob' WHERE number = 2")
 
     with pytest.raises(AuditBrokenError):
-        await audit.another().prune(NOON + 11 * DAY)
+        await audit.another().prune(NOON + 11 * DAY, NOON + 11 * DAY)
     assert len(await audit.entries()) == 5
 
 
@@ -251,12 +251,12 @@ async def test_a_prune_that_was_killed_is_taken_up(audit):
     at = NOON + 11 * DAY
     await audit.write(3, at=at)
     rows = await audit.entries()
-    await audit.another().prune(at)
+    await audit.another().prune(at, at)
     for row in rows[2:5]:
         audit.insert(row)
 
     assert (await audit.verify()).first == 6
-    await audit.another().prune(at)
+    await audit.another().prune(at, at)
     assert [entry.number for entry in await audit.entries()] == [6, 7, 8, 9]
 
 
@@ -269,7 +269,7 @@ async def test_a_proof_goes_on_when_entries_are_removed_meanwhile(audit):
 
     async def read_slowly(after: int, limit: int):
         while prunes:
-            await prunes.pop().prune(at)
+            await prunes.pop().prune(at, at)
         return await read(after, limit)
 
     service = audit.another()
@@ -295,7 +295,7 @@ async def test_a_proof_begins_anew_where_somebody_accepts_what_is_there(audit):
     assert proof.cut.kind is CutKind.ACCEPTED
     assert [entry.number for entry in await audit.entries()] == list(range(1, 8))
     assert (await audit.entries())[5].event.actor == "os:ann"
-    await audit.another().prune(NOON)
+    await audit.another().prune(NOON, NOON)
     assert len(await audit.entries()) == 7
 
 
@@ -363,3 +363,16 @@ async def test_nothing_is_removed_by_a_clock_that_has_jumped(audit):
     assert alarm.about(AlertKind.FAILURE) == ["audit"]
     with pytest.raises(ClockJumpedError):
         witness.check({})
+
+
+async def test_nothing_is_removed_by_a_clock_that_is_far_ahead_after_a_start(audit):
+    """It may be set right soon; what is done meanwhile has the time that the clock says."""
+    clock, alarm, boots = SetClock(NOON), RaisedAlerts(), ["one", "two"]
+    witness = ClockWitness(audit.home, clock.now, BootClock(lambda: boots[0], lambda: 5.0))
+    witness.record({})
+    boots.pop(0)
+    clock.at += 365 * DAY
+    await AuditUpkeep(audit.another(), witness, clock, alarm).run_daily()
+
+    assert len(await audit.entries()) == 5
+    assert alarm.raised == {}

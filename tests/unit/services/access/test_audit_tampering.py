@@ -175,7 +175,7 @@ async def forged_cut(audit: TamperedAudit) -> None:
 
 async def _prune(audit: TamperedAudit) -> None:
     await audit.write(3, at=NOON + 11 * DAY)
-    await audit.another().prune(NOON + 11 * DAY)
+    await audit.another().prune(NOON + 11 * DAY, NOON + 11 * DAY)
     assert (await audit.verify()).first == 9
 
 

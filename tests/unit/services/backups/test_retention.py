@@ -271,6 +271,35 @@ async def test_a_clock_that_jumped_deletes_nothing(backup_store, jump):
     assert len(backup_store.ids()) == 3  # the two newest, and that of the day before
 
 
+async def test_a_clock_that_is_ahead_after_a_start_makes_nothing_old(tmp_path):
+    """Neither a backup nor the log between them; when it was set right, all is as before."""
+    backup_store = BackupStore(tmp_path, max_backups=0, keep_days=30, max_days=60)
+    await backup_store.days(20)
+    await backup_store.retention.prune()
+    backup_store.boot, backup_store.up = "next", 5.0
+    for moved in (timedelta(days=90), -timedelta(days=90)):
+        backup_store.clock.at += moved
+        backup_store.passes(minutes=20)
+        assert (await backup_store.retention.prune()).deleted == ()
+        assert as_planned(await backup_store.retention.plan())["delete"] == []
+    backup_store.passes(days=25)
+    assert len((await backup_store.retention.prune()).deleted) == 15
+
+
+async def test_by_rules_that_count_the_clock_makes_nothing_go(tmp_path):
+    """Also one that somebody has accepted, whatever it says: what stays is what stays by a clock that is right."""
+    backup_store = BackupStore(
+        tmp_path, max_backups=3, keep_hourly=2, keep_daily=5, keep_weekly=3, keep_yearly=2
+    )
+    await backup_store.days(30)
+    await backup_store.retention.prune()
+    kept = backup_store.ids()
+    for jump in (YEAR, -3 * YEAR, 99 * YEAR):
+        backup_store.clock.at += jump
+        await backup_store.retention.prune(accept_clock=True)
+        assert backup_store.ids() == kept
+
+
 @pytest.mark.parametrize("jump", [YEAR, -YEAR])
 async def test_an_accepted_clock_is_right_from_then_on(backup_store, jump):
     """New backups are the newest, whatever the dates of the old ones say."""
