@@ -179,7 +179,8 @@ def test_a_backup_is_cancelled_while_it_reads(busy):
     run = finished(client, run_id)
 
     assert (asked.status_code, asked.json()["cancel_requested"]) == (202, True)
-    assert again.status_code == 202
+    if again.status_code != 202:  # it was over already
+        problem(again, 409, "not-cancellable")
     assert (run["state"], run["success"], run["error"]["code"]) == ("cancelled", False, "cancelled")
     assert run["result"] is None
     _nothing_is_left(api, way)

@@ -8,7 +8,8 @@ from urllib.parse import quote
 import pytest
 
 from tests.fixtures.accounts import refused_login
-from tests.fixtures.cli import PROGRAM, address, wait_until
+from tests.fixtures.cli import PROGRAM, address
+from tests.fixtures.gate import gate
 from tests.fixtures.servers import Sql
 
 
@@ -363,11 +364,14 @@ def test_secrets_are_in_no_argument_and_no_output(cli, own_server):
             "GRANT ALL ON *.* TO u@'%'",
         ])
     url = address(server.url, login=f"u:{quote(password, safe='')}")
-    with cli.start("--verbose", "backup", "create", "--json", DATABASE_URL=url) as process:
-        listing = Path(f"/proc/{process.pid}/cmdline")
-        wait_until(lambda: b"--json" in listing.read_bytes(), "the program is on the list")
-        arguments = listing.read_bytes()
-        out, err = process.communicate()
+    with gate(url) as way:
+        way.close_after(read=1)
+        command = ("--verbose", "backup", "create", "--json")
+        with cli.start(*command, DATABASE_URL=way.url) as process:
+            with way.held():
+                arguments = Path(f"/proc/{process.pid}/cmdline").read_bytes()
+            out, err = process.communicate(timeout=60)
+    assert b"--json" in arguments
     doctor = cli("doctor", DATABASE_URL=url)
     written = b"".join(path.read_bytes() for path in cli.backups.iterdir())
 

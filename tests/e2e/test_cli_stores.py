@@ -10,6 +10,7 @@ import pytest
 from app.storage import layout
 from tests.fixtures.cli import wait_until
 from tests.fixtures.dry_runs import drop
+from tests.fixtures.gate import gate
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
 
@@ -166,12 +167,15 @@ def test_what_lies_in_a_store_is_read_without_this_program(cli, shop, offsite):
 
 def test_a_killed_backup_leaves_nothing_that_is_listed_and_the_next_one_sweeps(cli, shop, offsite):
     """Its claim stays; whoever finds it on this machine sees that its writer is gone."""
-    with cli.start("backup", "create", "--database", shop, "--store", STORE) as process:
-        wait_until(
-            lambda: any(name.endswith(layout.PARTIAL) for name in names_in(offsite)), "a claim"
-        )
-        process.kill()
-        process.communicate()
+    with gate(cli.url) as way:
+        way.close_after(read=1 << 17)  # of 20,000 rows, and more than is asked before them
+        command = ("backup", "create", "--database", shop, "--store", STORE)
+        with cli.start(*command, DATABASE_URL=way.url) as process, way.held():
+            wait_until(
+                lambda: any(name.endswith(layout.PARTIAL) for name in names_in(offsite)), "a claim"
+            )
+            process.kill()
+            process.wait()
 
     assert cli.json("backup", "list", "--store", STORE)["backups"] in ([], _published(offsite))
     for path in offsite.glob(".upload-*"):  # they have no name of their own, and go by age
