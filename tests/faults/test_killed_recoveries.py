@@ -45,7 +45,7 @@ def processes_about(directory: Path) -> list[str]:
     return found
 
 
-def wait_until(is_so, seconds=25):
+def wait_until(is_so, seconds=60):
     deadline = time.monotonic() + seconds
     while not is_so() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -122,7 +122,7 @@ class Shop:
 
     def wait_until_the_server_let_go(self) -> None:
         """Wait until the last statement of a killed process is over, and its locks are free."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while self.sql.run(
             "SELECT IS_USED_LOCK(CONCAT('backstay:', LEFT(SHA2('shop', 256), 32)))"
         ) != [(None,)]:

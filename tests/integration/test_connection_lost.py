@@ -21,8 +21,9 @@ from app.errors import (
 )
 from app.services.restores.connections import load_sessions
 from app.services.restores.swap import Swaps
-from tests.fixtures.accounts import databases, files, others, wait_until
+from tests.fixtures.accounts import databases, files, others
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.cli import wait_until
 from tests.fixtures.clocks import SystemClock
 from tests.fixtures.dry_runs import left_over
 from tests.fixtures.proxy import Fault, proxy

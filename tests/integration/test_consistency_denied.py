@@ -15,10 +15,10 @@ from tests.fixtures.accounts import (
     files,
     grants_without,
     others,
-    wait_until,
 )
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.cli import wait_until
 from tests.fixtures.concurrent_writers import CHUNK_BYTES, RANDOM, create_large_table
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot

@@ -223,7 +223,7 @@ async def test_a_connection_that_does_not_load_sends_nothing_either(file):
 async def test_nonsense_is_an_error_like_any_other(greeting, log_in):
     """Silence, another protocol, lengths that are absurd: refused in time, and nothing is sent."""
     async with FakeServer(greeting=greeting).running() as fake:
-        async with asyncio.timeout(8):
+        async with asyncio.timeout(60):
             await refused(log_in(fake.address))
     assert fake.raw == 0
 

@@ -16,8 +16,9 @@ from app.domain.restores.restore import RestoreRequest, RestoreResult
 from app.domain.runs.progress import Phase, Progress
 from app.errors import TablesInUseError
 from app.services.restores.service import RecoveryService
-from tests.fixtures.accounts import account, login, wait_until
+from tests.fixtures.accounts import account, login
 from tests.fixtures.backstay import Backstay
+from tests.fixtures.cli import wait_until
 from tests.fixtures.restored_shop import LATER, scratch
 from tests.fixtures.series import series
 from tests.fixtures.servers import Sql

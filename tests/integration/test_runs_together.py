@@ -155,7 +155,7 @@ async def cancelled_backup(parts: Service, database: str, pattern: str, seconds:
     await asyncio.sleep(seconds)
     with suppress(NotCancellableError):
         await runs.cancel(run.run_id)
-    return await runs.wait(run.run_id, 20)
+    return await runs.wait(run.run_id, 60)
 
 
 @pytest.mark.long
@@ -210,7 +210,7 @@ async def cancelled_restore(parts: Service, backup_id: str, phase: str, seconds:
     await asyncio.sleep(seconds)
     with suppress(NotCancellableError):
         await runs.cancel(run.run_id)
-    return await runs.wait(run.run_id, 20)
+    return await runs.wait(run.run_id, 60)
 
 
 @pytest.mark.long

@@ -121,7 +121,7 @@ async def test_a_run_that_began_without_history_gets_into_it_while_it_works(inst
     assert await installation.history() == []
     store.is_locked = False
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not await installation.history():  # noqa: ASYNC110 - the run writes it
             await asyncio.sleep(0.05)
 

@@ -88,7 +88,7 @@ async def test_a_run_that_was_only_out_of_sight_says_so_itself(at_work, runs, in
     early = replace(found, state=RunState.FAILED, revision=found.revision + 1)
     await installation.store.save(early)
 
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while (await installation.store.get(at_work)).state.is_over:  # noqa: ASYNC110 - the run writes it
             await asyncio.sleep(0.05)
     await runs.cancel(at_work)
