@@ -25,7 +25,7 @@ from app.binlog.archive.writing import StreamWriter
 from app.binlog.events.headers import POSITIONS, Place
 from app.binlog.intake import Intake
 from app.binlog.moments import NEVER, Moment, Moments
-from app.binlog.overlap import Overlap
+from app.binlog.overlap import BREAKS, Overlap
 from app.binlog.ownership import Ownership, current_stream, newest_end
 from app.binlog.preflight import Inspection, inspect
 from app.binlog.rhythm import Pace, Rhythm
@@ -38,17 +38,14 @@ from app.domain.restores.log_archive import ArchiverState, LogBreak
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
 from app.errors import (
+    AlreadyRunningError,
     AppError,
     BinlogBrokenError,
-    BinlogDamagedError,
     BinlogDuplicateReaderError,
     BinlogOffError,
     BinlogRightsError,
-    NoIdentityError,
-    SignatureMismatchError,
     StalledError,
     StatementError,
-    UnknownSignerError,
 )
 from app.storage.local import LocalDirectory
 
@@ -61,15 +58,6 @@ _CANNOT_GO_ON: Final = 1236
 _SAME_ID: Final = 4052
 # What is read sooner had been there before.
 _WAIT_SECONDS: Final = 0.05
-# Nothing can be proven to follow: the log is another one, or the archive, or the keys of this installation are.
-_BREAKS: Final = (
-    BinlogBrokenError,
-    BinlogOffError,
-    BinlogDamagedError,
-    NoIdentityError,
-    SignatureMismatchError,
-    UnknownSignerError,
-)
 
 
 class Archiver:
@@ -118,16 +106,18 @@ class Archiver:
         # Where the archive ended when the server was asked last, and nothing was against it.
         self._looked: Place | None = None
         self._is_doubted = False
+        self._require: Callable[[], None] = lambda: None
 
     async def run(self) -> None:
         """
         Archive until this task is cancelled; what was received is synced then.
 
         Raises:
-            AlreadyRunningError: Another archiver has the directory.
+            AlreadyRunningError: Another archiver has the directory, or has got it since.
             StorageError: The directory cannot be made.
         """
         ownership = await run_in_thread(lambda: Ownership.take(self._root))
+        self._require = ownership.require
         try:
             while True:
                 await self._attempt(ownership)
@@ -139,8 +129,10 @@ class Archiver:
     async def _attempt(self, ownership: Ownership) -> None:
         try:
             await self._connect(ownership)
-        except _BREAKS as exc:
+        except BREAKS as exc:
             await self._break_off(exc)
+        except AlreadyRunningError:
+            raise
         except AppError as exc:
             is_refused = isinstance(exc, BinlogRightsError)
             self._note(ArchiverState.REFUSED if is_refused else ArchiverState.STALLED, exc)
@@ -197,7 +189,7 @@ class Archiver:
                     await self._look(session, document)
                 finally:
                     await session.close()
-            except _BREAKS:
+            except BREAKS:
                 raise
             except AppError:  # whatever it is, the log itself comes
                 continue
@@ -226,6 +218,7 @@ class Archiver:
 
     def _open(self, inspection: Inspection) -> tuple[StreamWriter, Overlap | None]:
         """Go on with the stream that has not ended, or begin one with the server's newest file; blocks."""
+        self._require()
         found, wrong = current_stream(self._root, self._keys)
         if found is None:
             if wrong is not None and not self._is_told:
@@ -233,9 +226,12 @@ class Archiver:
             document = self._new_document(inspection)
             self._base_lacks_because = self.status.broken_because or newest_end(self._root)
             directory = stream_directory(self._root.path, document.stream)
-            return StreamWriter.begin(directory, document, self._codec, self._keys), None
+            writer = StreamWriter.begin(directory, document, self._codec, self._keys)
+            writer.guard = self._require
+            return writer, None
         directory = stream_directory(self._root.path, found.stream)
         writer = StreamWriter.resume(directory, self._codec, self._keys)
+        writer.guard = self._require
         try:
             writer.settle(self._now_ms)
         except BaseException:
@@ -381,6 +377,7 @@ class Archiver:
         )
 
     def _end_stream(self, reason: str) -> bool:
+        self._require()
         found, _ = current_stream(self._root, self._keys)
         if found is None:
             return False

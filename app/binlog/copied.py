@@ -36,6 +36,7 @@ from app.storage.remote.store import Store
 SMALL_BYTES: Final = 4 << 20
 _TAIL: Final = re.compile(r"([0-9]{10}_[0-9]{12})\.([0-9]{12})(\.head|\.tail)")
 _STREAM: Final = re.compile(r"stream\.([0-9]{6})\.json")
+_WRITER: Final = re.compile(r"writer\.([0-9]{6})\.json")
 # Of a segment whose usual name was taken.
 _OTHER_DATA: Final = re.compile(r"([0-9]{10})_([0-9]{12})\.[0-9a-f]{12}(\.[a-z.]+)")
 _DIGITS: Final = 12
@@ -72,6 +73,16 @@ def newest_document(names: Iterable[str]) -> int:
 def document_name(number: int) -> str:
     """Return what a copy of `stream.json` is called."""
     return f"stream.{number:06}.json"
+
+
+def writers_in(names: Iterable[str]) -> list[int]:
+    """Return the numbers of those who began to write a copy, in no order."""
+    return [int(match[1]) for match in filter(None, map(_WRITER.fullmatch, names))]
+
+
+def writer_name(number: int) -> str:
+    """Return what stands for one who writes a copy."""
+    return f"writer.{number:06}.json"
 
 
 def prefix_of(stream: str = "") -> str:

@@ -18,6 +18,8 @@ from app.binlog.copied import (
     newest_document,
     prefix_of,
     stem_in,
+    writer_name,
+    writers_in,
 )
 from app.errors import AlreadyThereError, ObjectLockedError
 from app.storage.remote.store import Store
@@ -60,6 +62,8 @@ def remove_copy(store: Store, copied: CopiedStream) -> None:
     with suppress(ObjectLockedError):
         for name in _before(copied, BEHIND_ALL):
             store.delete(prefix + name)
+        for number in writers_in(copied.sizes):
+            store.delete(prefix + writer_name(number))
         for number in range(1, newest + 1):
             store.delete(prefix + document_name(number))
 

@@ -7,11 +7,16 @@ The archive in a store, as it lies on disk; nothing that is there is ever replac
     binlog_<stream>_<segment>.json             is written
     binlog_<stream>_<segment>.<end>.tail       the tail, at least up to a position, and then
     binlog_<stream>_<segment>.<end>.head       what was known of it; the highest position counts
+    binlog_<stream>_writer.000002.json         who writes it: the archiver that began last
 
-Copies of a tail go when a newer one, or the segment, is there. All calls block.
+Of two archivers of one stream, such as that of a machine and that of its clone, the one that began first finds
+a higher number, or its own gone, before it writes again, and writes no more. Copies of a tail go when a newer
+one, or the segment, is there. All calls block.
 """
 
 import hashlib
+import json
+import secrets
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -31,8 +36,11 @@ from app.binlog.copied import (
     parse_tail,
     prefix_of,
     read_object,
+    writer_name,
+    writers_in,
 )
 from app.errors import (
+    AlreadyRunningError,
     AlreadyThereError,
     ChecksumMismatchError,
     ObjectLockedError,
@@ -61,6 +69,8 @@ class StreamCopy:
         self._prefix = prefix_of(directory.path.name)
         self._there: set[str] | None = None
         self._document = b""
+        # Our number among those who write it; 0 = we have not begun to.
+        self._writer = 0
 
     def run(self, store: Store, retain_until: Callable[[], datetime | None], stop: Event) -> bool:
         """
@@ -75,6 +85,7 @@ class StreamCopy:
             Whether all is there that was archived when this began.
 
         Raises:
+            AlreadyRunningError: Another archiver has begun to write it.
             BinlogDamagedError: The archive is not what was written.
             ChecksumMismatchError: What came back from the store, or is there of before, is not what is here.
             InterruptedError: `stop` was set.
@@ -85,10 +96,14 @@ class StreamCopy:
             there = {found.name.removeprefix(self._prefix): found.size for found in listed}
             self._require_same(store, there)
             self._there = set(there)
+        elif self._writer:
+            self._require_to_write(store)
         step = _Step(store, self._prefix, self._there, retain_until)
         names = sorted(filter(None, map(parse_name, self._directory.names())))
         self._copy_document(step)  # behind the names: segments say what it has been
         document = read_stream_document(self._directory)
+        if not document.ended_at and not self._writer:
+            self._begin_to_write(step)
         first = Stem(document.first_number, document.first_start)
         for stem, kind in names:
             if stop.is_set():
@@ -112,6 +127,27 @@ class StreamCopy:
         theirs = b"".join(read_object(store, self._prefix + name, there[name]))
         if not self._directory.exists(name) or self._directory.read(name, MOST_BYTES) != theirs:
             raise _another_history(self._prefix, name)
+
+    def _begin_to_write(self, step: "_Step") -> None:
+        """Be the one who writes from now on; raises AlreadyRunningError where another has just begun to."""
+        self._there = None  # where this fails, what is there is looked at again
+        before = writers_in(step.there)
+        number = max(before, default=0) + 1
+        data = json.dumps({"number": secrets.token_hex(16)}).encode()
+        name = writer_name(number)
+        if not step.write(name, len(data), [data], retains=False) and not step.holds(name, data):
+            raise _another_writer(self._prefix)
+        self._writer, self._there = number, step.there
+        if not self._append_only:
+            with suppress(ObjectLockedError):
+                for earlier in before:
+                    step.remove(writer_name(earlier))
+
+    def _require_to_write(self, store: Store) -> None:
+        """Refuse to write where another one has begun to; whoever came after that one has removed it."""
+        own, following = (self._prefix + writer_name(self._writer + after) for after in (0, 1))
+        if store.stat(own) is None or store.stat(following) is not None:
+            raise _another_writer(self._prefix)
 
     def _copy_document(self, step: "_Step") -> None:
         data = self._directory.read(STREAM, MOST_BYTES)
@@ -182,6 +218,14 @@ def _another_history(prefix: str, name: str) -> ChecksumMismatchError:
         f"{prefix}{name}: the store has another history of this stream than is here",
         hint="Here an older state of the archive may go on. Give the store another prefix, or delete"
         f" what begins with {prefix} there once it is not needed any more.",
+    )
+
+
+def _another_writer(prefix: str) -> AlreadyRunningError:
+    return AlreadyRunningError(
+        f"{prefix}: another archiver has begun to copy this stream into the store",
+        hint="Look for a clone of this machine, or one where the archive was fetched. Stop the archiver that is not"
+        " to go on, and start the other one again.",
     )
 
 

@@ -17,9 +17,25 @@ from app.binlog.archive.reading import ArchivedFile, ArchivedStream
 from app.binlog.archive.sealed import echo_of
 from app.binlog.events.headers import MAGIC, Place, is_of_one_file
 from app.concurrency import run_in_thread
-from app.errors import BinlogBrokenError
+from app.errors import (
+    BinlogBrokenError,
+    BinlogDamagedError,
+    BinlogOffError,
+    NoIdentityError,
+    SignatureMismatchError,
+    UnknownSignerError,
+)
 
 
+# Nothing can be proven to follow: the log is another one, or the archive, or the keys of this installation are.
+BREAKS: Final = (
+    BinlogBrokenError,
+    BinlogOffError,
+    BinlogDamagedError,
+    NoIdentityError,
+    SignatureMismatchError,
+    UnknownSignerError,
+)
 _OTHER: Final = "the server's log is another one than before"
 
 

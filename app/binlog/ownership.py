@@ -31,6 +31,8 @@ _IDS: Final = (1 << 31) - 1
 _LOOKS: Final = 5
 _LOOK_SECONDS: Final = 0.05
 _MOST_BYTES: Final = 4096
+_ANOTHER: Final = "another process archives the binary log into this directory"
+_HINT: Final = "The service does it with BACKSTAY_BINLOG=true; nothing else has to."
 
 
 class Ownership:
@@ -69,13 +71,26 @@ class Ownership:
                 return cls(root, fd, _server_id(root))
             except BlockingIOError as exc:
                 close(root.kernel, fd)
-                raise AlreadyRunningError(
-                    "another process archives the binary log into this directory",
-                    hint="The service does it with BACKSTAY_BINLOG=true; nothing else has to.",
-                ) from exc
+                raise AlreadyRunningError(_ANOTHER, hint=_HINT) from exc
             except BaseException:
                 close(root.kernel, fd)
                 raise
+
+    def require(self) -> None:
+        """
+        Prove that nobody else can have taken it: who removes its lock lets others in.
+
+        Raises:
+            AlreadyRunningError: They could.
+            StorageError: The medium does not answer.
+        """
+        with translated(LOCK):
+            mine = uninterrupted(self._root.kernel.fstat, self._fd)
+        there = self._root.stat(LOCK)
+        if there is None:
+            self._root.names()  # or the whole directory is away
+        if there is None or (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
+            raise AlreadyRunningError(_ANOTHER, hint=_HINT)
 
     def close(self) -> None:
         """Let others take it."""

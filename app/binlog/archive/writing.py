@@ -7,6 +7,7 @@ when it is large or old enough. All calls but `accept` block; not for two thread
 
 import base64
 from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 from app.binlog.archive.documents import HINT, Head, StreamDocument
@@ -44,6 +45,7 @@ class StreamWriter:
         last: Where the last transaction begins; None before the first.
         synced: Place before which everything is on the medium, up to the end of a transaction.
         pending_bytes: Accepted, and not written yet.
+        guard: Called before anything is written; raises where nothing must be any more.
     """
 
     def __init__(
@@ -57,6 +59,7 @@ class StreamWriter:
         self.file = tail.known.head.file
         self.scan = scan
         self.pending_bytes = 0
+        self.guard: Callable[[], None] = lambda: None
         self._directory = stored.directory
         self._codec = codec
         self._keys = stored.keys
@@ -150,6 +153,7 @@ class StreamWriter:
 
     def flush(self) -> None:
         """Write what was accepted; raises StorageError, after which the writer is of no use."""
+        self.guard()
         data, self._pending, self.pending_bytes = b"".join(self._pending), [], 0
         if data:
             self._tail.write(data)

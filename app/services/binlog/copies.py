@@ -23,7 +23,7 @@ from app.domain.document import adapter_of
 from app.domain.ports import Clock
 from app.domain.restores.log_archive import LogCopy
 from app.domain.store_trial import StoreFacts
-from app.errors import AppError, IntegrityError
+from app.errors import AlreadyRunningError, AppError, IntegrityError
 from app.storage.local import LocalDirectory
 from app.storage.remote.store import Store
 from app.telemetry.bugs import outlived
@@ -135,7 +135,7 @@ class LogCopies:
             return store.now() + timedelta(days=days) if days else None
 
         is_whole = True
-        damage: IntegrityError | None = None
+        failure: AppError | None = None
         try:
             for stream in sorted(stream_ids(self._root)):
                 directory = stream_directory(self._root.path, stream)
@@ -143,10 +143,10 @@ class LogCopies:
                 copy = self._copies.setdefault((facts.place, stream), made)
                 try:
                     is_whole &= copy.run(store, retain_until, stop)
-                except IntegrityError as exc:  # one that is damaged keeps no other waiting
-                    damage = damage or exc
-            if damage is not None:
-                raise damage
+                except (IntegrityError, AlreadyRunningError) as exc:  # keeps no other waiting
+                    failure = failure or exc
+            if failure is not None:
+                raise failure
             return is_whole
         finally:
             store.close()

@@ -1,5 +1,6 @@
 """The archive in a store: copied as it grows, and brought back whole or not at all."""
 
+import shutil
 from threading import Event
 
 import pytest
@@ -158,6 +159,48 @@ def test_an_older_state_of_an_archive_does_not_go_on_in_its_store(tmp_path, stor
 
     assert names_in(store) == before
     assert copy_now(StreamCopy(directory, append_only=False), store)
+
+
+@pytest.mark.parametrize("append_only", [False, True])
+def test_of_two_archivers_of_a_stream_the_one_that_began_first_is_told(
+    tmp_path, store, append_only
+):
+    """Before it writes again, and though both have the same so far; started again, it is the one that goes on."""
+    directory = directory_in(tmp_path)
+    archive(directory, corpus("mariadb-10.11")).close()
+    shutil.copytree(tmp_path / "binlog", tmp_path / "clone" / "binlog")
+    clone = StreamCopy(directory_in(tmp_path / "clone"), append_only=append_only)
+    before, again = (StreamCopy(directory, append_only=append_only) for _ in range(2))
+
+    assert copy_now(before, store)
+    for first, second in ((before, clone), (clone, again)):
+        assert copy_now(second, store)
+        there = names_in(store)
+        for _ in range(2):
+            with pytest.raises(AlreadyRunningError, match="another archiver") as caught:
+                copy_now(first, store)
+            assert "clone" in caught.value.hint
+        assert names_in(store) == there
+    assert copy_now(again, store)
+    writers = [name for name in names_in(store) if name.startswith("writer")]
+    assert len(writers) == (3 if append_only else 1)
+
+
+def test_of_two_archivers_that_begin_at_once_one_is_told_at_its_start(tmp_path, store):
+    """Both have seen who was there before; the name is given once."""
+    directory = directory_in(tmp_path)
+    archive(directory, corpus("mysql-9.7")).close()
+    other = StreamCopy(directory, append_only=False)
+
+    class Slow(LocalStore):
+        def put(self, name, data, *, create=False, retain_until=None):
+            if "_writer." in name:
+                copy_now(other, store)
+            return super().put(name, data, create=create, retain_until=retain_until)
+
+    with pytest.raises(AlreadyRunningError):
+        copy_now(StreamCopy(directory, append_only=False), Slow(tmp_path / "store"))
+    assert copy_now(other, store)
 
 
 def test_of_two_fetches_at_once_one_is_told_of_the_other(tmp_path, store):
