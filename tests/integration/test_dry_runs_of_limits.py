@@ -9,7 +9,7 @@ import pytest
 from app.domain.restores.restore import RestoreRequest
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
-from tests.fixtures.dry_runs import ends_as_foretold, left_over
+from tests.fixtures.dry_runs import drop, ends_as_foretold, left_over
 from tests.fixtures.servers import Sql
 
 
@@ -101,6 +101,35 @@ async def test_tables_that_a_server_refuses_are_foretold(
         assert len(result.restored_tables) == len(fitting)
         await made.close()
         await there.close()
+
+
+@pytest.mark.differs("mysql", reason="it refuses what it cannot compress")
+async def test_a_table_that_larger_pages_do_not_compress_is_named(own_server, tmp_path, server):
+    """It is made all the same, and takes more room; the way back needs no such words."""
+    large = own_server()
+    remade(large, ["--innodb-page-size=64k"])
+    with Sql(server.url) as sql:
+        sql.script([
+            "CREATE DATABASE pressed",
+            "CREATE TABLE pressed.t (i INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=4",
+            "CREATE TABLE pressed.u (i INT PRIMARY KEY) COMMENT='ROW_FORMAT=COMPRESSED'",
+        ])
+        here, there = (Backstay(each.url, tmp_path / "backups") for each in (server, large))
+        request = RestoreRequest((await here.backup("pressed")).backup_id)
+
+        forecast = await ends_as_foretold(there, request)
+        back = await ends_as_foretold(
+            here, RestoreRequest((await there.backup("pressed")).backup_id)
+        )
+        drop(sql, "pressed")
+
+    told = "1 tables such as pressed.t are compressed as no pages of this server are (innodb_page_size)"
+    assert [warning for warning in forecast.warnings if "compressed" in warning] == [
+        f"{told}, and take more room here"
+    ]
+    assert not [warning for warning in back.warnings if "compressed" in warning]
+    await here.close()
+    await there.close()
 
 
 # Bytes of one value in whatever type, and what makes it.

@@ -60,26 +60,23 @@ class _Limits:
     tablespaces: frozenset[str] | None  # None where nobody asks for one, or they cannot be seen
     bytes_per_character: Mapping[str, int]
     needs_key: bool
-    page_bytes: int  # 0 where a table that no page can be compressed for is made all the same
-
-    def fits(self, options: str) -> bool:
-        """Tell whether pages are compressed as a table asks for."""
-        if found := _BLOCK_SIZE.search(options):
-            return not self.page_bytes or int(found[1]) << 10 <= self.page_bytes <= _MOST_COMPRESSED
-        return self.page_bytes <= _MOST_COMPRESSED
+    page_bytes: int
+    refuses_uncompressed: (
+        bool  # a table that no page can be compressed for; else it is made all the same
+    )
 
     @property
     def are_usual(self) -> bool:
         has_long_keys = self.row_format not in _NARROW_FORMATS and self.whole >= _MOST
         is_free = self.writes_compressed and self.tablespaces is None and not self.needs_key
-        return has_long_keys and is_free and self.page_bytes in {0, _MOST_COMPRESSED}
+        return has_long_keys and is_free and self.page_bytes == _MOST_COMPRESSED
 
 
 async def find_unfit_tables(
     session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
-) -> list[str]:
+) -> tuple[list[str], list[str]]:
     """
-    Find the tables of a backup that a server would refuse (errors 1036, 1071, 1709 and 3510).
+    Find the tables of a backup that a server would refuse (errors 1036, 1071, 1709 and 3510), or not compress.
 
     Args:
         session: On the server.
@@ -88,25 +85,32 @@ async def find_unfit_tables(
         loads: What is to be restored.
 
     Returns:
-        A finding for each of them, in words.
+        A finding for each that it would refuse, in words; and warnings.
 
     Raises:
         ChecksumMismatchError: The archive is damaged.
     """
     limits = await _read_limits(session, manifest.server.vendor)
     if limits.are_usual:
-        return []
+        return [], []
+    there = dict(manifest.server.settings).get("innodb_page_size", _USUAL["innodb_page_size"])
+    findings: list[str] = []
+    grown: list[str] = []
     tables = {
         (load.entry.name, entry.name): entry
         for load in loads
         for entry in load.entry.tables
         if entry.engine == "InnoDB" and not entry.sequence and entry.name not in load.definitions
     }
-    return [
-        f"table {database}.{name} {finding}"
-        async for database, name, sql in iter_definitions(source, manifest, tables.keys())
-        if (finding := next(_findings(sql, tables[database, name], limits), ""))
-    ]
+    async for database, name, sql in iter_definitions(source, manifest, tables.keys()):
+        if finding := next(_findings(sql, tables[database, name], limits), ""):
+            findings.append(f"table {database}.{name} {finding}")
+        elif _fits(options := _options(sql), int(there)) and not _fits(options, limits.page_bytes):
+            grown.append(f"{database}.{name}")
+    if not grown:
+        return findings, []
+    told = f"tables such as {grown[0]} are compressed as no pages of this server are (innodb_page_size)"
+    return findings, [f"{len(grown)} {told}, and take more room here"]
 
 
 async def rows_at_risk(
@@ -180,7 +184,8 @@ async def _read_limits(session: Session, vendor: str) -> _Limits:
         tablespaces=await _read_tablespaces(session, vendor),
         bytes_per_character=characters,
         needs_key=variables.get("innodb_force_primary_key") == "ON",
-        page_bytes=page_bytes if session.flavor.forgets_compression else 0,
+        page_bytes=page_bytes,
+        refuses_uncompressed=session.flavor.forgets_compression,
     )
 
 
@@ -192,13 +197,12 @@ def _findings(sql: str, entry: TableEntry, limits: _Limits) -> Iterator[str]:
         yield f"is in tablespace {tablespace!r}, which is not on this server"
     if limits.needs_key and not _has_whole_key(items, entry):
         yield "has no primary key, and here each must have one (innodb_force_primary_key)"
-    options = "".join(ddl.unquoted_parts(tail))
+    options = _options(sql)
     found = _ROW_FORMAT.search(options)
     row_format = found[1].lower() if found else limits.row_format
-    compressed = row_format == "compressed" or "KEY_BLOCK_SIZE=" in options
-    if compressed and not limits.writes_compressed:
+    if _is_compressed(options) and not limits.writes_compressed:
         yield "is compressed, and here such tables are read-only (innodb_read_only_compressed)"
-    if compressed and not limits.fits(options):
+    if limits.refuses_uncompressed and not _fits(options, limits.page_bytes):
         yield "is compressed as no pages of this server are (innodb_page_size)"
     for lengths in _key_lengths(items, entry, limits):
         if row_format in _NARROW_FORMATS and max(lengths, default=0) > _NARROW:
@@ -208,6 +212,21 @@ def _findings(sql: str, entry: TableEntry, limits: _Limits) -> Iterator[str]:
             )
         if sum(lengths) > limits.whole:
             yield f"has a key of {sum(lengths)} bytes; here it may be {limits.whole} (innodb_page_size)"
+
+
+def _options(sql: str) -> str:
+    return "".join(ddl.unquoted_parts(ddl.split_items(sql)[2]))
+
+
+def _is_compressed(options: str) -> bool:
+    return "ROW_FORMAT=COMPRESSED" in options or "KEY_BLOCK_SIZE=" in options
+
+
+def _fits(options: str, page_bytes: int) -> bool:
+    """Tell whether pages of a size are compressed as a table asks for, if it does."""
+    found = _BLOCK_SIZE.search(options)
+    least = int(found[1]) << 10 if found else 0
+    return not _is_compressed(options) or least <= page_bytes <= _MOST_COMPRESSED
 
 
 def _has_whole_key(items: Sequence[str], entry: TableEntry) -> bool:

@@ -292,11 +292,12 @@ async def _unfit(
     defined = [load for load in loads if not load.definitions]
     try:
         other = await find_differences(session, reader, manifest, defined)
-        unfit = await find_unfit_tables(session, reader, manifest, loads)
+        unfit, warned = await find_unfit_tables(session, reader, manifest, loads)
         lacking = await find_lacking(session, reader, manifest, loads)
     except IntegrityError as exc:
         return [], [], [exc]
-    return [*unfit, *lacking.nowhere, *other.findings()], other.warnings(), [*lacking.unchosen]
+    findings = [*unfit, *lacking.nowhere, *other.findings()]
+    return findings, [*other.warnings(), *warned], [*lacking.unchosen]
 
 
 async def _missing_for_owners(
