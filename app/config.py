@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.env_file import ENV_FILE, read_env_file, require_env_file
 from app.errors import InvalidRequestError
+from app.ownership import require_own_directories
 
 
 # More than a server has cores only queue up; one more than ours keeps all busy while it waits: a tenth faster on two.
@@ -284,18 +285,18 @@ def load_settings() -> Settings:
     """
     try:
         require_env_file()
-        return Settings()
+        settings = Settings()
     except (OSError, UnicodeError) as exc:
-        reason = getattr(exc, "strerror", None) or type(exc).__name__
-        raise InvalidRequestError(
-            f"{ENV_FILE}: it cannot be read as text in UTF-8 ({reason})",
-            hint="It is read from the directory that the program is started in.",
-        ) from exc
+        reason = getattr(exc, "strerror", None) or "it is no text in UTF-8"
+        where = "It is read from the directory that the program is started in."
+        raise InvalidRequestError(f"{ENV_FILE}: {reason}", hint=where) from exc
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         name = _PREFIX + "_".join(map(str, first["loc"])).upper()
         told = f"{name}: {first['msg'].removeprefix('Value error, ')}"
         raise InvalidRequestError(told, hint="See docs/settings.md.") from exc
+    require_own_directories(settings.state_dir, settings.backup_dir)
+    return settings
 
 
 def find_variable(name: str) -> str | None:

@@ -1,11 +1,14 @@
 """What settings say of themselves."""
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from pydantic import SecretStr
 
 from app.config import Settings, SettingSource, describe_settings, load_settings
+from app.env_file import read_env_file
 from app.errors import InvalidRequestError
 
 
@@ -31,6 +34,55 @@ def test_each_setting_says_its_value_and_where_that_is_from(monkeypatch, tmp_pat
     }
     assert found["BACKSTAY_LOG_FILE"].value == ""
     assert found["BACKSTAY_COMPRESS"].value == "true"
+
+
+@pytest.fixture
+def another_users(monkeypatch) -> Callable[[Path], None]:
+    """Makes another user the owner of something."""
+
+    def give(path: Path) -> None:
+        if os.geteuid():
+            monkeypatch.setattr(os, "geteuid", lambda: 4242)
+        else:
+            os.chown(path, 4242, -1)
+
+    return give
+
+
+def test_settings_that_others_may_have_written_are_refused(monkeypatch, tmp_path, another_users):
+    """As in a directory of everybody, where root looks for its own: settings name commands."""
+    monkeypatch.chdir(tmp_path)
+    file = tmp_path / ".env"
+    file.write_text("BACKSTAY_CODEC=zstd\n")
+    file.chmod(0o666)
+    with pytest.raises(InvalidRequestError, match=r"\.env: everybody may write to it"):
+        load_settings()
+    assert read_env_file() == {}
+
+    file.chmod(0o600)
+    tmp_path.chmod(0o1777)
+    assert load_settings().codec == "zstd"
+    another_users(file)
+    with pytest.raises(InvalidRequestError, match="another user's"):
+        load_settings()
+    tmp_path.chmod(0o700)
+    assert load_settings().codec == "zstd"
+
+
+@pytest.mark.parametrize("name", ["state", "backups"])
+def test_directories_that_another_user_has_put_there_are_refused(
+    monkeypatch, tmp_path, another_users, name
+):
+    """Where everybody may put one; keys, addresses and backups would be theirs."""
+    monkeypatch.chdir(tmp_path)
+    tmp_path.chmod(0o1777)
+    (tmp_path / name).mkdir()
+    load_settings()
+    another_users(tmp_path / name)
+    with pytest.raises(InvalidRequestError, match=f"/{name}: it is another user's"):
+        load_settings()
+    tmp_path.chmod(0o700)
+    load_settings()
 
 
 def test_no_secret_is_shown():
