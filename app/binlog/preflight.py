@@ -4,6 +4,7 @@ Whether the binary log of a server can be archived, and what a replay of it will
 Some settings make a log that lacks changes: those are refused. Others make it risky: those are findings.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -44,6 +45,8 @@ _OF_THE_LOG: Final[tuple[str, ...]] = (
 )
 _DAY: Final = 24 * 60 * 60
 _ENABLE: Final = "Set log_bin, server_id and binlog_format = ROW in the server's configuration, and start it again."
+# A tag begins with a letter or "_". Source: https://dev.mysql.com/doc/refman/9.7/en/replication-gtids-concepts.html
+_TAG: Final = re.compile(r":[a-z_]", re.IGNORECASE)
 _ENCRYPTION: Final = ("encrypt_binlog", "binlog_encryption")
 
 
@@ -123,8 +126,8 @@ async def inspect(session: Session, address: str, *, encrypts: bool = False) -> 
     rows = await session.texts(session.flavor.position)
     if found.get("log_bin") != "ON" or not rows:
         raise BinlogOffError("the server writes no binary log", hint=_ENABLE)
-    file, position, do_databases, ignored_databases, *_ = rows[0]
-    findings = _refusals(found, do_databases, ignored_databases)
+    file, position, do_databases, ignored_databases, *executed = rows[0]
+    findings = _refusals(found, do_databases, ignored_databases, *executed)
     if not _logs_all(found) and await _is_replica(session):
         findings.append(
             LogFinding(
@@ -145,7 +148,10 @@ async def inspect(session: Session, address: str, *, encrypts: bool = False) -> 
     return Inspection(identity, settings, Place(file, int(position)), tuple(findings))
 
 
-def _refusals(found: dict[str, str], do_databases: str, ignored_databases: str) -> list[LogFinding]:
+def _refusals(
+    found: dict[str, str], do_databases: str, ignored_databases: str, executed: str = ""
+) -> list[LogFinding]:
+    """Find what a log must not be archived for; only MySQL tells beside it which GTIDs it has."""
     findings = []
     if do_databases or ignored_databases:
         findings.append(
@@ -161,6 +167,14 @@ def _refusals(found: dict[str, str], do_databases: str, ignored_databases: str) 
                 "refused",
                 "the binary log is kept by a storage engine, which is not known here",
                 "Unset binlog_storage_engine.",
+            )
+        )
+    if _TAG.search(executed):
+        findings.append(
+            LogFinding(
+                "refused",
+                "the log has GTIDs with tags, which are not known here",
+                "Set no gtid_next with a tag. After RESET BINARY LOGS AND GTIDS the log can be archived again.",
             )
         )
     return findings

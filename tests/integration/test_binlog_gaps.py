@@ -98,3 +98,21 @@ async def test_a_server_that_becomes_a_replica_and_does_not_log_what_it_gets_end
     (found,) = stream.breaks
     assert (stream.files[-1].name, found.position) == looked
     assert found.position < stream.files[-1].end
+
+
+@pytest.mark.differs("mariadb", reason="its GTIDs have no tags")
+async def test_gtids_with_tags_end_the_stream_and_no_other_one_begins(own_server, tmp_path):
+    """Each would end at the same transaction, and ask for a full backup."""
+    server, breaks = own_server(), list[str]()
+    with Sql(server.url) as sql:
+        async with archiving(server.url, tmp_path, breaks=breaks) as archiver:
+            change(sql)
+            await caught_up(archiver, sql)
+            sql.script(["SET gtid_next = 'AUTOMATIC:tag'", "INSERT INTO d.t VALUES (2)"])
+            await in_state(archiver, ArchiverState.REFUSED)
+            await asyncio.sleep(5 * QUICK.longest_retry_seconds)
+            assert archiver.status.state is ArchiverState.REFUSED
+    (stream,) = open_streams(tmp_path)
+
+    assert breaks == []
+    assert "tag" in stream.document.ended_because
