@@ -280,18 +280,18 @@ async def assert_unavailable(address: str, tmp_path: Path) -> str:
 
 async def test_a_database_that_is_not_there_is_reported(server, tmp_path):
     """A closed port, a wrong password, an unknown database, a file in the place of a directory."""
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port = probe.getsockname()[1]
     (tmp_path / "file").write_bytes(b"no database at all" * 99)
     with Sql(server.url) as sql:
         wrong = refused_login(sql, "secret", "d")
     missing = f"{server.url.rstrip('/')}/t_missing"
 
-    closed = f"mysql://u:secret@127.0.0.1:{port}/d"
     message = "control database: no answer"
-    assert await assert_unavailable(closed, tmp_path) == message
-    with pytest.raises(ControlUnavailableError, match=message):
-        await ControlDatabase(closed, tmp_path).ping()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))  # and nobody listens: others cannot have it meanwhile
+        closed = f"mysql://u:secret@127.0.0.1:{taken.getsockname()[1]}/d"
+        assert await assert_unavailable(closed, tmp_path) == message
+        with pytest.raises(ControlUnavailableError, match=message):
+            await ControlDatabase(closed, tmp_path).ping()
     assert await assert_unavailable(wrong, tmp_path) == "control database: access denied"
     assert "no such database" in await assert_unavailable(missing, tmp_path)
     assert "is no database" in await assert_unavailable(f"sqlite:///{tmp_path}/file", tmp_path)

@@ -91,7 +91,7 @@ def test_targets_that_are_none_are_refused(shared_api):
     for line in (b"GET /\xff\xfe HTTP/1.1", b"GET /a\0b HTTP/1.1", b"GET  HTTP/1.1", b"\x16\x03\x01", b"GET /" + b"a" * 200_000 + b" HTTP/1.1", b"PRI * HTTP/2.0", b"BREW /healthz HTTP/1.1", b"OPTIONS * HTTP/1.1"):  # fmt: skip
         answer = b""
         with (
-            socket.create_connection((address.hostname, address.port), timeout=10) as connection,
+            socket.create_connection((address.hostname, address.port), timeout=60) as connection,
             suppress(ConnectionError),  # it may hang up at any moment
         ):
             connection.sendall(line + b"\r\nHost: x\r\nConnection: close\r\n\r\n")

@@ -152,7 +152,7 @@ def raw(shared_api):
 
     def send(*lines, target=b"/api/auth/me"):
         head = [b"GET " + target + b" HTTP/1.1", b"Host: x", b"Connection: close", *lines, b"", b""]
-        with socket.create_connection((address.hostname, address.port), timeout=10) as connection:
+        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
             connection.sendall(b"\r\n".join(head))
             with http.client.HTTPResponse(connection) as answer:
                 answer.begin()

@@ -12,6 +12,7 @@ import pytest
 from app.errors import ScratchUnavailableError
 from app.sandbox.scratch import ScratchWish, open_scratch, sweep
 from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.cli import Started
 from tests.fixtures.point_in_time import PointsInTime
 
 
@@ -56,7 +57,7 @@ def test_nothing_outlives_a_killed_owner(tmp_path, server_template):
     """P14: SIGKILL; the kernel closes what the watchers read from, and they end and remove everything."""
     root = tmp_path / "scratch"
     command = [sys.executable, "-c", OWNER, str(root), str(server_template), VENDOR]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as owner:
+    with Started(command, stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         assert owner.stdout.readline()
         (directory,) = root.iterdir()

@@ -173,13 +173,13 @@ def test_only_an_identity_reads(source, sql, tmp_path):
     """Recoveries and searches end with `no-identity` without one, and go on from a store when the archive is lost."""
     cli = Cli(source.url, tmp_path)
     to, secret = str(SOMEBODY.recipient), SOMEBODY.secret_text()
-    archiver = cli.start("binlog", "run", ENCRYPT_TO=to, STATE_DIR="state")
-    wait_until(lambda: any(cli.backups.glob("binlog/*/*.tail")), "an archive begins")
-    cli.json("backup", "create", "--database", "d", ENCRYPT_TO=to, STATE_DIR="state")
-    change(sql)
-    wait_until(partial(is_at, cli, sql), "all of it is archived")
-    archiver.terminate()
-    archiver.communicate()
+    with cli.start("binlog", "run", ENCRYPT_TO=to, STATE_DIR="state") as archiver:
+        wait_until(lambda: any(cli.backups.glob("binlog/*/*.tail")), "an archive begins")
+        cli.json("backup", "create", "--database", "d", ENCRYPT_TO=to, STATE_DIR="state")
+        change(sql)
+        wait_until(partial(is_at, cli, sql), "all of it is archived")
+        archiver.terminate()
+        archiver.communicate()
     file, position = end_of_log(sql)
     point = ("recover", "--to-position", f"{file}:{position}", "--dry-run")
 

@@ -17,7 +17,7 @@ from app.domain.runs.run import Origin, Requester, Run, RunState
 from app.errors import NotCancellableError
 from app.services.backups.options import BackupOptions
 from tests.fixtures.api import Api, finished
-from tests.fixtures.cli import PROGRAM, SECONDS, wait_until
+from tests.fixtures.cli import PROGRAM, SECONDS, Started, wait_until
 from tests.fixtures.series import series
 from tests.fixtures.servers import Server, Sql
 
@@ -60,9 +60,9 @@ class Together:
             sql.run("LOCK TABLES t WRITE")
             yield
 
-    def command(self) -> "subprocess.Popen[str]":
+    def command(self) -> Started:
         """Begin a backup by command line."""
-        return subprocess.Popen(
+        return Started(
             [PROGRAM, "backup", "create", "--database", self.database, "--json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
