@@ -142,6 +142,29 @@ def test_patterns_take_no_time_without_an_end(admins, sql, database, pattern):
         assert finished(admins, answer.json()["run_id"])["state"] in {"succeeded", "failed"}
 
 
+@pytest.mark.parametrize("zone", [
+    "../../../../etc/passwd", "/etc/localtime", "Europe/../Europe/Berlin", "x" * 5000, "a/" * 1000, "\x00", "", ".",
+    "Europe", "zone.tab", "Europe/Berlin\n", "\u202e",
+], ids=range(12))  # fmt: skip
+def test_zones_are_names_and_no_paths(admins, zone):
+    """Whatever file they would lead to."""
+    body = {"name": "attacked", "cron": "0 2 * * *", "timezone": zone, "enabled": False}
+    answer = admins.post(f"{BACKUP}/schedule", json=body)
+    assert answer.status_code in {400, 422} or (zone == "" and answer.status_code == 200)
+
+
+@pytest.mark.parametrize("cron", [
+    "0 0 31 2 *", "1-99999999999 * * * *", "*/0 * * * *", "* * * * 5#99999999",
+    ",".join(["0"] * 20_000) + " * * * *", "* * * *", "@reboot", "0 2 * * * ; id", "\u0660 2 * * *",
+], ids=range(9))  # fmt: skip
+def test_times_without_sense_or_end_are_refused(admins, cron):
+    """Before a day is looked for that never comes."""
+    body = {"name": "attacked", "cron": cron, "enabled": False}
+    answer = admins.post(f"{BACKUP}/schedule", json=body)
+    assert answer.status_code in {400, 422}, answer.text
+    problem_of(answer.text, answer.status_code)
+
+
 def at_once(count: int, work: Callable[[int], httpx.Response]) -> list[httpx.Response]:
     """Send so many requests at once."""
     with ThreadPoolExecutor(count) as pool:
