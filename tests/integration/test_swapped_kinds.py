@@ -170,6 +170,10 @@ async def test_tables_in_directories_of_their_own_are_not_kept(
     forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
 
     assert any("is not kept for an undo" in text for text in forecast.warnings)
+    assert manifest.warnings == (
+        f"1 tables have a DATA DIRECTORY or INDEX DIRECTORY, which a restore leaves out ({database}.t)",
+    )
+    assert set(manifest.warnings) < set(forecast.warnings)
     assert not [name for name in left_over(sql) if name.startswith(database)]
     assert not list(outside.rglob("*.ibd"))
     with pytest.raises(UndoExpiredError) as caught:

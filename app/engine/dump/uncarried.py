@@ -6,12 +6,13 @@ user's rights do not answer counts nothing.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
 from app.domain.backups.manifest import LOST_HISTORY, TRANSACTION_HISTORY
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
+from app.engine.sql.ddl import without_directories
 from app.engine.sql.quoting import quote_text
 from app.engine.storage_engines import CONNECT
 from app.errors import PermissionDeniedError, StatementError
@@ -105,6 +106,17 @@ async def list_uncarried(
     return found
 
 
+def list_in_directories(printed: Mapping[str, str]) -> list[str]:
+    """Count the tables, of definitions by label, whose directories no restore asks for."""
+    labels = [label for label, sql in printed.items() if without_directories(sql) != sql]
+    if not labels:
+        return []
+    told = (
+        f"{len(labels)} tables have a DATA DIRECTORY or INDEX DIRECTORY, which a restore leaves out"
+    )
+    return [f"{told} ({_names(labels)})"]
+
+
 def _of_tables(tables: Sequence[Table]) -> Iterator[str]:
     history = [table.label for table in tables if table.entry.partial == TRANSACTION_HISTORY]
     if history:
@@ -121,6 +133,9 @@ def _of_tables(tables: Sequence[Table]) -> Iterator[str]:
 
 
 def _warning(names: Sequence[str], what: str) -> str:
+    return f"not in the backup: {len(names)} {what} ({_names(names)})"
+
+
+def _names(names: Sequence[str]) -> str:
     shown = ", ".join(sorted(names)[:_MOST_NAMES])
-    more = ", ..." if len(names) > _MOST_NAMES else ""
-    return f"not in the backup: {len(names)} {what} ({shown}{more})"
+    return f"{shown}, ..." if len(names) > _MOST_NAMES else shown
