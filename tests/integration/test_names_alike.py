@@ -50,6 +50,37 @@ async def test_names_that_differ_in_case_or_accent_are_other_databases(backstay,
     assert "other" in str(sql.run(f"SHOW CREATE PROCEDURE `{alike.upper()}`.p"))
 
 
+async def test_databases_whose_names_are_alike_are_backed_up_together(backstay, sql, alike):
+    """Also where the backup has no others: then MariaDB lists one of them, unless it is asked otherwise."""
+    others = [alike.upper(), alike.replace("t", "ţ", 1)]
+    sql.script(f"INSERT INTO `{name}`.t VALUES (1)" for name in (alike, *others))
+    for names in ([alike, others[0]], [alike, *others]):
+        manifest = await backstay.backup(*names)
+        forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+
+        assert forecast.problems == ()
+        held = {entry.name: [len(entry.tables), len(entry.objects)] for entry in manifest.databases}
+        assert held == {name: [1, 2 if name == alike else 5] for name in names}
+        assert [sql.run(f"SELECT COUNT(*) FROM `{name}`.t") for name in names] == [[(1,)]] * len(
+            names
+        )
+
+
+@pytest.mark.parametrize("names", [("Order", "order"), ("café", "cafe"), ("A", "a", "b")])
+async def test_tables_whose_names_are_alike_come_back(names, backstay, sql, database):
+    """All of a database, and some of it."""
+    sql.script(f"CREATE TABLE `{name}` (i INT PRIMARY KEY, j INT, KEY (j))" for name in names)
+    sql.script(f"INSERT INTO `{name}` VALUES ({number}, 1)" for number, name in enumerate(names))
+    manifest = await backstay.round_trip(database, plain=False)
+
+    for tables in ((), names, names[1:]):
+        request = RestoreRequest(manifest.backup_id, tables=tables)
+        assert not (await ends_as_foretold(backstay, request)).problems
+    assert [sql.run(f"SELECT i FROM `{name}`") for name in names] == [
+        [(number,)] for number in range(len(names))
+    ]
+
+
 async def test_files_that_the_server_never_made_are_no_databases_and_no_tables(
     backstay, sql, database
 ):

@@ -93,12 +93,13 @@ async def list_uncarried(
         DatabaseError: The server fails us.
     """
     found = list(_of_tables(tables))
-    names = ", ".join(map(quote_text, databases))
+    # The empty name is of none; MariaDB looks only one up where all in a list are alike to it.
+    names = ", ".join(map(quote_text, [*databases, ""]))
     for query, what in (*_OF_DATABASES, *_OF_SERVER):
         if "sys" in databases and "'sys'" in query:
             continue
         try:
-            rows = await session.texts(query.format(names or "NULL"))
+            rows = await session.texts(query.format(names))
         except (StatementError, PermissionDeniedError):
             continue
         if rows:

@@ -39,12 +39,14 @@ def same_names(column: str, names: Iterable[str]) -> str:
     """
     Compare a column of information_schema with some names, at least one.
 
-    Its own comparisons ignore case and accents: to them `Shop` is `shop`, and `cafe` is `café`.
+    Its own comparisons ignore case and accents: to them `Shop` is `shop`, and `cafe` is `café`. MariaDB looks
+    only the first of a list up where all of it are one to them, so to several a name is added that nothing has.
 
     Returns:
         A condition; the plain comparison is in it because the server opens only what that names.
     """
-    texts = ", ".join(map(quote_text, names))
+    listed = [*map(quote_text, names)]
+    texts = ", ".join(listed if len(listed) == 1 else [*listed, "''"])
     return f"({column} IN ({texts}) AND CAST({column} AS BINARY) IN ({texts}))"
 
 
