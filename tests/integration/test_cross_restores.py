@@ -1,7 +1,7 @@
 """From one vendor or version to another: what is lost is counted, what is refused is refused before anything begins."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 
 import pytest
@@ -200,6 +200,11 @@ def pairs(sources: tuple[str, ...], targets: tuple[str, ...]) -> list[tuple[str,
     return [(source, target) for source in sources for target in targets]
 
 
+def foretold(warnings: Iterable[str]) -> set[str]:
+    """Leave out what no trial shows: an event is tried as one that does not fire."""
+    return {text for text in warnings if not text.startswith("event crossing.")}
+
+
 @pytest.mark.parametrize(
     ("source", "target"), [pair for pair in pairs(NAMES, NAMES) if pair[0] != pair[1]]
 )
@@ -208,8 +213,12 @@ async def test_what_both_know_comes_across(source, target, servers, tmp_path):
     crossing = Crossing(servers, tmp_path, source, target)
     manifest = await crossing.backup(COMMON)
 
-    assert (await crossing.forecast(manifest)).problems == ()
-    assert (await crossing.target.restore(manifest)).verified
+    forecast = await crossing.forecast(manifest)
+    done = await crossing.target.restore(manifest)
+
+    assert forecast.problems == ()
+    assert done.verified
+    assert foretold(done.warnings) <= set(forecast.warnings)
 
     read = "SELECT id, a, c, g, e FROM t ORDER BY id"
     with (
@@ -236,8 +245,8 @@ async def test_what_is_lost_is_counted_beforehand(case, servers, tmp_path):
         done = await crossing.target.restore(manifest)
 
         assert forecast.problems == ()
-        assert wanted <= set(forecast.warnings)
         assert wanted <= set(done.warnings)
+        assert foretold(done.warnings) <= set(forecast.warnings)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: f"{case[0][0]} {case[3]}")

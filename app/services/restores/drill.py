@@ -127,7 +127,7 @@ class Drills:
             reader: Its backup, open.
 
         Returns:
-            Warnings: of which tables rows were tried, and why.
+            Warnings: of what this server makes otherwise, and of which tables rows were tried, and why.
 
         Raises:
             AppError: What the restore is refused for, or a definition that this server does not take;
@@ -145,14 +145,14 @@ class Drills:
             await self._restore_and_drop(state, logged=not await self._may_skip_log())
         except AppError as exc:
             exc.hint = exc.hint or _ONLY_TRIED
-            text = str(exc)
-            for tried, meant in zip(trial.loads, plan.loads, strict=True):
-                text = text.replace(tried.target, meant.target)
-            exc.args = (text,)
+            exc.args = (_as_meant(str(exc), trial, plan),)
             raise
-        if not tables:
-            return []
-        return [f"rows of {len(tables)} tables were tried, for here they may be too large ({why})"]
+        warnings = [_as_meant(text, trial, plan) for text in state.warnings]
+        if tables:
+            warnings.append(
+                f"rows of {len(tables)} tables were tried, for here they may be too large ({why})"
+            )
+        return warnings
 
     async def _try_names(self, plan: RestorePlan, reader: ArchiveReader) -> None:
         """Find files that lie where tables are to come, which only a table finds that gets the name."""
@@ -256,6 +256,13 @@ class Drills:
 
     def _seconds(self, began: float) -> float:
         return round(self._clock.monotonic() - began, 3)
+
+
+def _as_meant(text: str, trial: RestorePlan, plan: RestorePlan) -> str:
+    """Name the targets of a restore in the place of the schemas that it was tried in."""
+    for tried, meant in zip(trial.loads, plan.loads, strict=True):
+        text = text.replace(tried.target, meant.target)
+    return text
 
 
 def _shows_nothing(error: AppError) -> bool:
