@@ -103,6 +103,8 @@ class Archiver:
         self._failures = 0
         self._is_told = False
         self._base_lacks_because = ""
+        # Not for each of many streams that end where they have begun: one must have been live since the last time.
+        self._may_ask = True
         # Where the archive ended when the server was asked last, and nothing was against it.
         self._looked: Place | None = None
         self._is_doubted = False
@@ -249,17 +251,16 @@ class Archiver:
         return writer, None if overlap.is_over else overlap
 
     def _new_document(self, inspection: Inspection) -> StreamDocument:
-        number = file_number(inspection.place.name)
+        name = inspection.place.name
+        number = file_number(name)
         if number is None:
-            raise BinlogOffError(
-                f"{inspection.place.name}: a file of a binary log ends in a number"
-            )
+            raise BinlogOffError(f"{name}: a file of a binary log ends in a number")
         return StreamDocument(
             stream=new_stream_id(),
             began_at=self._clock.now().isoformat(),
             identity=inspection.identity,
             settings=inspection.settings,
-            first_file=inspection.place.name,
+            first_file=name,
             first_number=number,
         )
 
@@ -326,10 +327,12 @@ class Archiver:
         is_due = writer.size >= self._pace.segment_bytes or (writer.size and rhythm.is_old)
         if is_due and await run_in_thread(lambda: writer.roll(moment)):
             rhythm.note_roll()
-        if (
-            intake.overlap is None and not rhythm.unsynced_bytes
-        ):  # or it would tell of more than a power cut leaves
+        # Or it would tell of more than a power cut leaves.
+        if intake.overlap is None and not rhythm.unsynced_bytes:
             self._show(writer, intake.current)
+            if self.status.state is ArchiverState.LIVE:
+                self._may_ask = True
+                await self._ask_for_base()
 
     def _show(self, writer: StreamWriter, known: Moment) -> None:
         current = self.status.current.later(known)
@@ -348,16 +351,16 @@ class Archiver:
             boot_id=self._moments.boot_id,
             boot_seconds=current.boot_seconds,
         )
-        # Bytes that went in prove that whatever was wrong is over.
-        self.status = (
-            replace(status, code="", message="", hint="") if known is not NEVER else status
-        )
+        if known is not NEVER:  # bytes that went in prove that whatever was wrong is over
+            status = replace(status, code="", message="", hint="")
+        self.status = status
 
     async def _ask_for_base(self) -> None:
         """Ask for a full backup where a stream has begun in which none can stand."""
-        if self._base_lacks_because and self._on_break is not None:
+        if self._base_lacks_because and self._on_break is not None and self._may_ask:
+            self._may_ask = False
             await self._on_break(self._base_lacks_because)
-        self._base_lacks_because = ""
+            self._base_lacks_because = ""
 
     async def _break_off(self, error: AppError) -> None:
         """End the stream, if one goes on; an attempt that may begins another one."""

@@ -116,3 +116,29 @@ async def test_gtids_with_tags_end_the_stream_and_no_other_one_begins(own_server
 
     assert breaks == []
     assert "tag" in stream.document.ended_because
+
+
+async def test_a_log_that_cannot_be_read_on_does_not_ask_for_one_backup_after_the_other(
+    own_server, tmp_path
+):
+    """Each stream ends where its file is damaged; the one that is behind that gets a base."""
+    server, breaks = own_server(), list[str]()
+    with Sql(server.url) as sql:
+        async with archiving(server.url, tmp_path, breaks=breaks) as archiver:
+            change(sql)
+            await caught_up(archiver, sql)
+        file, end = end_of_log(sql)
+        with (server.data / file).open("r+b") as log:
+            log.seek(end - 1)  # of the checksum of its last event
+            (last,) = log.read(1)
+            log.seek(end - 1)
+            log.write(bytes([last ^ 1]))
+        await asyncio.sleep(
+            2 * QUICK.silence_seconds
+        )  # nothing in it is so new that a stream is live
+        async with archiving(server.url, tmp_path, breaks=breaks) as archiver:
+            await until(lambda: len(open_streams(tmp_path)) > 4, "no streams")
+            assert len(breaks) == 1
+            sql.run("FLUSH BINARY LOGS")
+            await until(lambda: len(breaks) == 2, "no base for the last one")
+            await caught_up(archiver, sql)
