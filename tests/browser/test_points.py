@@ -15,7 +15,7 @@ def archived_to_the_end(api, sql):
     """Wait until the service has archived what the server has logged."""
     file, position, *_ = sql.run(STATUS)[0]
     end = {"file": file, "position": position}
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     with api.client() as admin:
         while (status := admin.get("/api/admin/binlog/status").json())["archived_end"] != end:
             assert time.monotonic() < deadline, status
@@ -30,7 +30,7 @@ def looked_at(page):
 
 def wait_for_at_most(visitor):
     """Look at the Overview until the archive is past the end of the backup: some seconds, by the heartbeat."""
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while "At most" not in visitor.go("/").locator("#loss").inner_text():
         assert time.monotonic() < deadline
         time.sleep(0.5)

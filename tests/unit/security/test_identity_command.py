@@ -1,7 +1,6 @@
 """A program that prints identities: bounded, without a shell, and never quoted."""
 
 import sys
-import time
 from functools import partial
 from pathlib import Path
 
@@ -63,17 +62,18 @@ def test_one_that_fails_is_refused_and_not_quoted(command, words):
 
 def test_one_that_takes_too_long_is_ended_with_all_that_it_started(tmp_path):
     """Also when it has ended itself, and only its child holds its stdout."""
-    for last in ("time.sleep(60)", "os._exit(0)"):
-        pids = tmp_path / "pids"
+    for number, last in enumerate(("time.sleep(600)", "os._exit(0)")):
+        pids = tmp_path / f"pids{number}"
         script = tmp_path / "wait.py"
         script.write_text(
             "import os, time\n"
             f"if not os.fork():\n    open({str(pids)!r}, 'w').write(str(os.getpid()))\n"
-            f"    time.sleep(60)\n{last}\n"
+            f"    time.sleep(600)\n{last}\n"
         )
-        begin = time.monotonic()
-        assert "took too long" in _refused(f"{sys.executable} {script}", 1.0)
-        assert time.monotonic() - begin < 10
+        for seconds in (1.0, 5.0, 25.0):  # a busy machine may not have begun with it
+            assert "took too long" in _refused(f"{sys.executable} {script}", seconds)
+            if pids.exists():
+                break
         child = int(pids.read_text())
         wait_until(partial(_has_ended, child), "the child has ended")
 

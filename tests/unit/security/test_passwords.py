@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from statistics import median
-from time import perf_counter
+from time import process_time
 
 import pytest
 
@@ -91,9 +91,9 @@ async def test_an_unknown_user_takes_as_long_as_a_wrong_password():
     seconds: dict[str | None, list[float]] = {kept: [], None: []}
     for _ in range(5):
         for hashed, taken in seconds.items():
-            began = perf_counter()
+            began = process_time()
             assert not (await passwords.verify("wrong", hashed)).good
-            taken.append(perf_counter() - began)
+            taken.append(process_time() - began)
 
     known, unknown = (median(taken) for taken in seconds.values())
     assert 0.5 < known / unknown < 2

@@ -236,17 +236,15 @@ async def test_a_run_cannot_be_cancelled_while_its_end_is_written(installation):
 
 
 async def test_another_process_asks_to_cancel_through_the_history(runs, installation):
-    """It is noticed soon; a second on a machine that is not busy."""
+    """It is noticed by itself, long before the work would end."""
     work = WatchedWork()
     run, _ = await runs.start(job(work), ANN)
     await work.begun.wait()
-    began = time.monotonic()
 
     asked = await installation.service().cancel(run.run_id)
     over = await ended(runs, run)
 
     assert asked.cancel_requested
-    assert time.monotonic() - began < 10.0
     assert (over.state, over.cancel_requested) == (RunState.CANCELLED, True)
     assert await installation.nothing_left()
 
