@@ -8,7 +8,7 @@ import pytest
 
 from app.domain.restores.dry_run import Action
 from app.domain.restores.restore import RestoreRequest
-from app.errors import ConflictError
+from app.errors import AppError, ConflictError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.dry_runs import ends_as_foretold
@@ -39,6 +39,23 @@ async def test_a_table_that_cannot_be_opened_is_replaced(backstay, sql, database
     assert (told in result.warnings) is not bool(tables)
     assert result.verified
     assert sql.run("SELECT i FROM x") == [(1,), (2,)]
+
+
+async def test_a_table_of_tables_that_are_gone_is_named_with_what_to_do(backstay, sql, database):
+    """By the backup that it ends; without it there is one."""
+    sql.script([
+        "CREATE TABLE x (i INT, KEY (i)) ENGINE=MyISAM",
+        "CREATE TABLE all_of_them (i INT, KEY (i)) ENGINE=MERGE UNION=(x)",
+        "DROP TABLE x",
+        "CREATE TABLE y (i INT PRIMARY KEY)",
+    ])
+
+    with pytest.raises(AppError, match=f"{database}.all_of_them") as refused:
+        await backstay.backup(database)
+    manifest = await backstay.backup(database, exclude_tables=("all_of_them",))
+
+    assert "leave it out with --exclude-table" in refused.value.hint
+    assert [table.name for table in manifest.databases[0].tables] == ["y"]
 
 
 @pytest.mark.parametrize(("engine", "file"), [("InnoDB", "x.ibd"), ("MyISAM", "x.MYI")])

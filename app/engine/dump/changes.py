@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from typing import Final
 
 from app.engine.schema.table_ids import NO_DDL_HINT
-from app.engine.schema.tables import Table
+from app.engine.schema.tables import UNOPENED_HINT, Table
 from app.engine.server.connection import DEADLOCK
 from app.engine.server.errors import about
 from app.errors import SnapshotError, StatementError
@@ -13,6 +13,8 @@ from app.errors import SnapshotError, StatementError
 
 # The table was dropped, or is not the one of the snapshot any more.
 _CHANGED: Final = frozenset({1051, 1054, 1072, 1146, 1176, 1356, 1412, 1615, 1932})
+# Its file is damaged or gone, or of a MERGE a table below it. MariaDB lists such a table without an engine.
+_UNOPENED: Final = frozenset({1016, 1017, 1034, 1168, 1194, 1195, 1812, 1814})
 
 
 @contextmanager
@@ -23,6 +25,8 @@ def changed_table(table: Table) -> Iterator[None]:
     except StatementError as exc:
         if exc.errno in _CHANGED:
             raise changed_error(table, f"error {exc.errno}") from exc
+        if exc.errno in _UNOPENED:
+            exc.hint = exc.hint or UNOPENED_HINT
         with about(table.label):
             raise
 

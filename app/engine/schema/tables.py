@@ -49,6 +49,7 @@ _SIZES: Final = ", TABLE_ROWS, DATA_LENGTH, CREATE_OPTIONS, TABLE_COMMENT"
 _Key: TypeAlias = tuple[str, list[tuple[str, ...]]]
 _ROW_START: Final = ColumnEntry("row_start", "timestamp", "timestamp(6)", nullable=False)
 _ROW_END: Final = ColumnEntry("row_end", "timestamp", "timestamp(6)", nullable=False)
+UNOPENED_HINT: Final = "Repair or drop the table, or leave it out with --exclude-table."
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,8 +325,7 @@ def _table(
     label = f"{database}.{name}"
     if not engine:
         raise UnsupportedObjectError(
-            f"the server cannot open table {label!r}: {comment}",
-            hint="Repair or drop the table, or leave it out with --exclude-table.",
+            f"the server cannot open table {label!r}: {comment}", hint=UNOPENED_HINT
         )
     sequence = kind == "SEQUENCE"
     entry = TableEntry(
