@@ -159,6 +159,16 @@ def test_an_empty_machine_becomes_a_proven_restore(visitors, own_api, server, sq
     assert sql.run("SELECT COUNT(*) FROM orders")[0][0] in {3, "3"}
 
 
+# Whether the longest is seen to its end.
+ALL_OF_THE_OPTIONS = """(select) => {
+  const style = getComputedStyle(select);
+  const canvas = document.createElement("canvas").getContext("2d");
+  canvas.font = style.font;
+  const room = select.clientWidth - parseFloat(style.paddingLeft) - parseFloat(style.paddingRight);
+  return [...select.options].every((option) => canvas.measureText(option.text).width <= room);
+}"""
+
+
 @pytest.mark.long
 @pytest.mark.parametrize(
     ("scheme", "width"), series([("dark", 375)], [("light", 1280), ("dark", 375)])
@@ -178,8 +188,10 @@ def test_pages_of_the_first_run_keep_nobody_out(visitors, own_api, scheme, width
     require_no_barrier(page)
 
     make_admin(visitor, api.log)
+    expect(page.locator(".verdict")).to_contain_text("Connect the server first")
     require_no_barrier(page)
     visitor.go("/server/connect")
+    assert page.get_by_label("Encryption").evaluate(ALL_OF_THE_OPTIONS)
     for closed in page.locator("main details").all():
         closed.locator("summary").first.click()
     require_no_barrier(page)
@@ -204,6 +216,7 @@ def test_the_token_can_be_pasted_without_scripts(visitors, own_api, server):
     api = own_api(server.url).start()
     visitor = visitors(api, java_script_enabled=False)
     page = visitor.go("/")
+    expect(page.get_by_label("Token")).to_be_focused()
     page.get_by_label("Token").fill(_LINK.findall(api.log)[-1].partition("#")[2])
     page.get_by_label("Password", exact=True).fill(PASSWORD)
     page.get_by_label("Password, once more").fill(PASSWORD)

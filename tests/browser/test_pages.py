@@ -206,6 +206,24 @@ def test_boxes_of_a_form_are_in_line(visitors, web_api):
     assert len(set(page.locator("main input[type=checkbox]").evaluate_all(left))) == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [("backups", "Text"), ("runs", "Asked for by"), ("audit", "Who"), ("moments", "Database")],
+)
+def test_after_a_search_the_tab_key_goes_on_at_what_was_found(
+    visitors, web_api, paths, name, field
+):
+    """And not at the beginning of the page, before the whole menu."""
+    page = visitors(web_api).enter()
+    page.goto(web_api.url + paths[name])
+    page.get_by_label(field, exact=True).press("Enter")
+    page.wait_for_url("**#found")
+    page.keyboard.press("Tab")
+
+    after = "e => Boolean(document.getElementById('found').compareDocumentPosition(e) & 4)"
+    assert page.locator("main :focus").evaluate(after)
+
+
 def test_what_is_meant_is_told_in_words(visitors, web_api, paths):
     """The backup that is suggested, what an alert is about, and errors in the order of their names."""
     page = visitors(web_api).enter()

@@ -96,3 +96,6 @@ def test_a_dropped_table_comes_back_as_it_was_just_before(visitors, own_server, 
 
         assert sql.run("SELECT id FROM orders ORDER BY id") == [(1,), (2,), (3,)]
         assert sql.run("SELECT id FROM visits") == [(1,)]
+        page.get_by_role("link", name="Undo").click()
+        page.get_by_role("button", name="Undo it").click()
+        expect(page.locator("dt:has-text('Tables brought back') + dd")).to_have_text("none")

@@ -96,8 +96,8 @@ def stopping(web_api, run_id):
         wait_until(lambda: admin.get(path).json()["cancel_requested"], "it is to be stopped")
 
 
-def test_progress_never_goes_back_and_ends(visitors, web_api, way, backed_up):
-    """Step by step, never over 100 %; after the end nothing is asked any more."""
+def test_progress_never_goes_back_and_ends(visitors, web_api, way, backed_up, large):
+    """Step by step, never over 100 %; the end is told, and after it nothing is asked any more."""
     visitor = visitors(web_api)
     page = visitor.enter()
     way.close_after(sent=SOME_BYTES)
@@ -107,6 +107,9 @@ def test_progress_never_goes_back_and_ends(visitors, web_api, way, backed_up):
         page.evaluate(NOTE)
     page.get_by_text("What happened").click()
     expect(page.get_by_text("read back and equal")).to_be_visible(timeout=60_000)
+    ended = f"Restore of {large}: succeeded"
+    expect(page).to_have_title(re.compile(f"^{ended} - "))
+    expect(page.locator("#announcer")).to_have_text(ended)
     seen = page.evaluate("window.seen")
 
     assert page.locator("#journal").get_attribute("open") is not None, "it stays as it was opened"

@@ -143,11 +143,21 @@ document.addEventListener("input", (event) => {
   if (radio) radio.checked = true;
 });
 
+// At the end of a run whoever does not look hears of it, and the tab says it.
+function tellEnd(live) {
+  const { words, icon } = live.querySelector("[data-words]")?.dataset ?? {};
+  if (!words || !live.dataset.began) return;
+  document.title = document.title.replace(live.dataset.began, () => words);
+  if (icon) document.querySelector("link[rel=icon]").href = icon;
+  announce(words.replace("(!) ", ""));
+}
+
 // A dry run that is over leads on; the server makes the page with the way on. A login that is over as well.
 document.addEventListener("done", (event) => {
   event.target.dataset.over = "";
   const isLoggedOut = event.detail?.data === "login";
   if (isLoggedOut || event.target.dataset.thenReload !== undefined) location.reload();
+  else tellEnd(event.target);
 });
 
 // Of many tables those of which somebody knows a part of the name.

@@ -38,10 +38,10 @@ _STATUSES: Final = {
 _MOST_PORT: Final = 65_535
 _FIELDS: Final = ("host", "port", "socket", "user", "database", "ssl_mode", "ssl_ca")
 _TLS: Final = {
-    TlsMode.PREFERRED: "Encrypted where the server can",
+    TlsMode.PREFERRED: "Encrypted if possible",
     TlsMode.REQUIRED: "Always encrypted",
-    TlsMode.VERIFY_CA: "Encrypted, with a certificate that is trusted",
-    TlsMode.VERIFY_IDENTITY: "Encrypted, with a trusted certificate of this host",
+    TlsMode.VERIFY_CA: "Trusted certificate",
+    TlsMode.VERIFY_IDENTITY: "Trusted certificate and host",
     TlsMode.DISABLED: "Never encrypted",
 }
 # One server of each kind whose accounts differ.
