@@ -7,7 +7,6 @@ the rules of a log. What lies in a tail counts up to the last whole transaction.
 
 import base64
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -33,7 +32,6 @@ from app.storage.local import LocalDirectory
 
 
 _BEHIND_ALL: Final = (1 << 62, 0)
-_LOOKS: Final = 3
 
 
 class ArchivedFile(NamedTuple):
@@ -354,11 +352,15 @@ def _key(place: Place) -> tuple[int, int]:
 
 def open_stream(directory: LocalDirectory, keys: LogKeys = PLAIN) -> ArchivedStream:
     """Open one stream; raises as `open_streams`."""
-    for _ in range(_LOOKS - 1):
-        # A tail that is sealed in the middle of the look is read by nobody here from then on; its segment need not be.
-        with suppress(NoIdentityError):
+    while True:
+        names = {*directory.names()}
+        try:
             return ArchivedStream(load_stream(directory, keys))
-    return ArchivedStream(load_stream(directory, keys))
+        except NoIdentityError:
+            # A tail that is sealed in the middle of the look is read by nobody here from then on; its segment need not
+            # be. What is sealed gets another name.
+            if names == {*directory.names()}:
+                raise
 
 
 def open_streams(backups: Path, keys: LogKeys = PLAIN) -> list[ArchivedStream]:

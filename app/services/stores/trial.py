@@ -170,9 +170,10 @@ class Trial:
         # Where it is told in whole seconds, they are cut off.
         cut_off = timedelta() if there.microsecond else timedelta(seconds=0.5)
         self._skew = round((there + cut_off - self._written_at).total_seconds(), 1)
-        detail = f"the store's clock is {abs(self._skew):.0f} s {'ahead' if self._skew > 0 else 'behind'}"
+        off = timedelta(seconds=round(abs(self._skew)))
+        detail = f"the store's clock is {off} {'ahead' if self._skew > 0 else 'behind'}"
         if abs(self._skew) <= _MOST_SKEW_SECONDS:
-            self._found("clock", detail)
+            self._found("clock", detail if off else "the store's clock is right to the second")
         else:
             self._doubted(
                 "clock",

@@ -146,7 +146,7 @@ def test_a_clock_that_is_minutes_off_is_a_warning(tmp_path):
 
     assert trial.is_fit
     assert checks["clock"].state is CheckState.WARN
-    assert "120 s behind" in checks["clock"].detail
+    assert "0:02:00 behind" in checks["clock"].detail
     assert -121 < trial.clock_skew_seconds < -119
 
 
