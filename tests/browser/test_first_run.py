@@ -101,12 +101,12 @@ def back_up_and_drill(page):
     """Follow the checklist from the first backup to its proof."""
     page.get_by_role("link", name="Make the first backup").click()
     page.get_by_role("button", name=re.compile("Back up")).click()
-    expect(page.get_by_text("succeeded")).to_be_visible(timeout=RUN_MILLISECONDS)
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible(timeout=RUN_MILLISECONDS)
     page.get_by_role("link", name="Overview").first.click()
     expect(step(page, "Make the first backup")).to_contain_text("done")
     page.get_by_role("link", name="Drill it").click()
     page.get_by_role("button", name="Drill").click()
-    expect(page.get_by_text("succeeded")).to_be_visible(timeout=RUN_MILLISECONDS)
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible(timeout=RUN_MILLISECONDS)
     page.get_by_role("link", name="Overview").first.click()
     expect(step(page, "Drill it")).to_contain_text("done")
 

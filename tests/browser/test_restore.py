@@ -81,7 +81,7 @@ def undo_by_keyboard(page):
     expect(page.get_by_role("heading", name="Undo a restore")).to_be_visible()
     tab_to(page, "Undo it")
     press(page, "Enter")
-    expect(page.get_by_text("succeeded")).to_be_visible()
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible()
 
 
 def test_a_damaged_table_comes_back_by_keyboard_alone(visitors, web_api, shop, sql, database):

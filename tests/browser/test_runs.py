@@ -134,7 +134,7 @@ def test_many_tabs_are_all_live(visitors, web_api, backed_up):
         tab.goto(f"{web_api.url}/runs/{run_id}", wait_until="commit")
     for tab in tabs:
         tab.bring_to_front()
-        expect(tab.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+        expect(tab.get_by_text("succeeded", exact=True)).to_be_visible(timeout=60_000)
 
 
 def test_a_page_follows_however_late_its_scripts_come(visitors, web_api, backed_up):
@@ -149,7 +149,7 @@ def test_a_page_follows_however_late_its_scripts_come(visitors, web_api, backed_
     page.route("**/hx-sse*", answer_late)
     run_id = start(web_api, f"test-restore/{backed_up}", drill=True)
     visitor.go(f"/runs/{run_id}")
-    expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible(timeout=60_000)
 
 
 def test_a_stream_that_was_refused_is_asked_for_again(visitors, web_api, backed_up):
@@ -167,7 +167,7 @@ def test_a_stream_that_was_refused_is_asked_for_again(visitors, web_api, backed_
     page.route("**/stream", answer)
     run_id = start(web_api, f"test-restore/{backed_up}", drill=True)
     visitor.go(f"/runs/{run_id}")
-    expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible(timeout=60_000)
     assert next(answers, None) is None
     refused = ["503", "Failed to fetch"]
     assert len(visitor.complaints) == len(refused)
@@ -195,7 +195,7 @@ def test_a_double_click_is_one_run(visitors, web_api, large):
     page.get_by_label(large, exact=True).check()
     before = web_api.client().get("/api/admin/runs", params={"kind": "backup"}).json()["total"]
     page.get_by_role("button", name="Back up").dblclick()
-    expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible(timeout=60_000)
     after = web_api.client().get("/api/admin/runs", params={"kind": "backup"}).json()["total"]
 
     assert after == before + 1
@@ -223,13 +223,13 @@ def test_back_and_reload_land_on_the_truth(visitors, web_api, backed_up):
     page = visitor.enter()
     visitor.go(f"/backups/{backed_up}")
     page.get_by_role("button", name="Verify").click()
-    expect(page.get_by_text("succeeded")).to_be_visible(timeout=60_000)
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible(timeout=60_000)
     count = web_api.client().get("/api/admin/runs").json()["total"]
     page.reload()
     page.go_back()
     page.go_forward()
 
-    expect(page.get_by_text("succeeded")).to_be_visible()
+    expect(page.get_by_text("succeeded", exact=True)).to_be_visible()
     assert web_api.client().get("/api/admin/runs").json()["total"] == count
 
 

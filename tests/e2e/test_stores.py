@@ -1,15 +1,13 @@
 """Stores at every edge: by command, over HTTP and in the pages, with real servers of each kind."""
 
 import json
-import re
-from html import unescape
 
 import pytest
 
 from tests.fixtures.people import with_users
 from tests.fixtures.store_programs import LOCKED_BUCKET
 from tests.fixtures.stores import KIND_NAMES
-from tests.fixtures.web import WebClient
+from tests.fixtures.web import WebClient, words
 
 
 CHECKS = [
@@ -125,11 +123,6 @@ def installed(own_api, server, define):
     api = own_api(server.url)
     define(api.home)
     return with_users(api).start()
-
-
-def words(page):
-    """The text of a page, without its marks."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 def test_stores_are_tested_over_http_and_in_the_pages(installed, store_servers):

@@ -9,7 +9,7 @@ import pytest
 from tests.fixtures.api_requests import BACKUP, created, problem
 from tests.fixtures.clocks import afternoon_zone
 from tests.fixtures.people import with_users
-from tests.fixtures.web import WebClient
+from tests.fixtures.web import WebClient, words
 
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -29,11 +29,6 @@ def tables(sql, database):
     sql.script(f"CREATE TABLE `{name}` (i INT PRIMARY KEY)" for name in names)
     sql.run("INSERT INTO orders VALUES (1), (2)")
     return database
-
-
-def words(page):
-    """The text of a page, without its marks."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 def chosen(document):

@@ -12,15 +12,10 @@ from tests.fixtures.api import finished
 from tests.fixtures.people import with_users
 from tests.fixtures.point_in_time import STATUS
 from tests.fixtures.servers import Sql
-from tests.fixtures.web import WebClient
+from tests.fixtures.web import WebClient, words
 
 
 WAIT = {"Prefer": "wait=60"}
-
-
-def words(page):
-    """The text of a page, without its marks."""
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 def wait_for(condition, seconds=60):

@@ -9,7 +9,7 @@ import pytest
 from tests.fixtures.api import finished
 from tests.fixtures.api_requests import BACKUP
 from tests.fixtures.clocks import LEAP_DAYS, afternoon_zone
-from tests.fixtures.web import WebClient
+from tests.fixtures.web import WebClient, words
 
 
 ZONE = afternoon_zone()
@@ -44,11 +44,6 @@ def schedules(api):
 def save(web, **fields):
     """Send the form of a new schedule."""
     return web.post("/schedules/edit", **(NEW | fields))
-
-
-def words(page):
-    """The text of a page, without its marks."""
-    return " ".join(unescape(re.sub(r"<[^>]+>", " ", page.text)).split())
 
 
 @pytest.fixture

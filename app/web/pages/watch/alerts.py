@@ -10,7 +10,7 @@ from app.api.access import CurrentService
 from app.bootstrap.service import Service
 from app.domain.alerts.alert import REPORTS, AlertKind
 from app.domain.stores import AlertFilter, Page
-from app.errors import InvalidRequestError
+from app.errors import AppError, InvalidRequestError
 from app.web.paging import Part, page_of
 from app.web.rendering import path_for, render_as
 
@@ -60,5 +60,13 @@ async def _page(
         part=Part(page, total, {}),
         test=tests[0] if tests else None,
         refusal=refusal,
-        schedules={schedule.name for schedule in await service.program.schedules.list()},
+        schedules=await _schedules(service),
     )
+
+
+async def _schedules(service: Service) -> set[str]:
+    """Name those that alerts may be about, to lead to them; none while they cannot be read, which is no alert's fault."""
+    try:
+        return {schedule.name for schedule in await service.program.schedules.list()}
+    except AppError:
+        return set()

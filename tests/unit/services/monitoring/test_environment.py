@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 
 from app.domain.alerts.alert import AlertKind
+from app.domain.places.sizes import size
 from app.domain.schedule import Frequency, Schedule
 from tests.fixtures.archives import NOON, write_backup
 from tests.fixtures.certificates import make_certificates
@@ -58,8 +59,9 @@ async def test_less_room_than_the_floor_raises_an_alert(tmp_path, free, is_raise
 
     assert (AlertKind.DISK in raised(installation)) is is_raised
     if is_raised:
-        assert "999" in installation.alerts.message(AlertKind.DISK)
-        assert "1000" in installation.alerts.message(AlertKind.DISK)
+        message = installation.alerts.message(AlertKind.DISK)
+        assert "999 B are free" in message
+        assert "the floor is 1.0 kB" in message
     kernel.free = 1 << 30
     await installation.environment_monitor().check()
     assert raised(installation) == set()
@@ -75,7 +77,7 @@ async def test_less_room_than_the_next_backup_needs_raises_an_alert(tmp_path):
     kernel.free = manifest.size
 
     await installation.environment_monitor().check()
-    assert f"need {round(1.2 * manifest.size)}" in installation.alerts.message(AlertKind.DISK)
+    assert f"need {size(1.2 * manifest.size)}" in installation.alerts.message(AlertKind.DISK)
 
     silent = MonitoredInstallation(tmp_path, kernel=kernel, disk_floor_bytes=0)
     await silent.environment_monitor().check()
