@@ -18,6 +18,8 @@ from app.api.problems import InvalidField, Problem
 from app.domain.rights import least_role
 
 
+# Name of the route of the page.
+DOCUMENTATION: Final = "documentation"
 DESCRIPTION: Final = """\
 Proven backups and proven restores of MySQL and MariaDB.
 
@@ -60,7 +62,7 @@ def install(app: FastAPI) -> None:
         return app.openapi_schema
 
     app.openapi = openapi  # type: ignore[method-assign]  # as FastAPI documents it
-    app.get("/docs", include_in_schema=False)(_page)
+    app.get("/docs", include_in_schema=False, name=DOCUMENTATION)(_page)
     app.get("/docs/{name}", include_in_schema=False)(_asset)
 
 

@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from app.api.openapi import DOCUMENTATION
 from app.domain.access.user import Role
 from app.domain.rights import OPERATIONS, PAGES, least_role, may, may_stop
 from app.domain.runs.run import RunKind
@@ -79,6 +80,11 @@ class View:
         return str(getattr(self.request.state, "where", ""))
 
     @property
+    def has_server(self) -> bool:
+        """Whether there is a server to back up and to restore into."""
+        return bool(self.request.app.state.service.program.server.is_set)
+
+    @property
     def installation(self) -> str:
         """What this installation is called; empty = nobody has said."""
         service = self.request.app.state.service
@@ -127,6 +133,11 @@ class View:
         """Return the path of a page, also behind a proxy that adds a prefix."""
         return path_for(self.request, name, **parts)
 
+    @property
+    def api_documentation(self) -> str:
+        """Return the path of the page about the API."""
+        return prefix_of(self.request) + str(self.request.app.url_path_for(DOCUMENTATION))
+
     def asset(self, name: str) -> str:
         """Return the path of a style or script."""
         return self.path("get_asset", file=read_assets()[name].file)
@@ -134,8 +145,12 @@ class View:
 
 def path_for(request: Request, name: str, /, **parts: str) -> str:
     """Return the path of a page by the name of its route, without `web:`."""
-    prefix = str(request.scope.get("root_path", "")).rstrip("/")
-    return prefix + _path_template(request.app, name, tuple(parts)).format_map(parts)
+    return prefix_of(request) + _path_template(request.app, name, tuple(parts)).format_map(parts)
+
+
+def prefix_of(request: Request) -> str:
+    """Return what a proxy adds before every path; empty = nothing."""
+    return str(request.scope.get("root_path", "")).rstrip("/")
 
 
 # A page asks for fifty paths, and FastAPI looks through all routes for each of them.

@@ -7,7 +7,7 @@ import stat
 import pytest
 from sqlalchemy import make_url
 
-from tests.fixtures.api import Api, finished
+from tests.fixtures.api import ROLES, Api, finished
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.cli import wait_until
 from tests.fixtures.people import with_users
@@ -23,7 +23,7 @@ GRANTED = (
     " INSERT, ALTER, INDEX, REFERENCES, CREATE VIEW, CREATE ROUTINE, ALTER ROUTINE"
 )
 PAGES = (
-    "/", "/backups", "/backups/new", "/restores", "/runs", "/schedules", "/alerts", "/server",
+    "/", "/backups", "/restores", "/runs", "/schedules", "/alerts", "/server",
     "/server/connect", "/retention", "/users", "/audit", "/settings",
 )  # fmt: skip
 
@@ -71,7 +71,26 @@ def test_without_a_server_pages_and_api_say_what_is_missing(lone_api):
         assert admin.get("/api/admin/backup/status").status_code == 200
     page = web.post("/backups")
     assert page.status_code == 409
-    assert "under Server" in page.text
+    assert 'href="/server/connect"' in page.text
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_no_page_offers_a_backup_before_there_is_a_server(lone_api, role):
+    """An admin is led to the page that connects one, everybody else to an admin; the form is refused like what it sends."""
+    web = WebClient(lone_api, role)
+    for path in ("/", "/backups", "/restore", "/point-in-time"):
+        page = web.get(path)
+        assert page.status_code == 200, path
+        assert 'action="/backups"' not in page.text, path
+        assert "/backups/new" not in page.text, path
+    if role == "viewer":
+        return
+    for refused in (web.get("/backups/new"), web.post("/backups")):
+        assert refused.status_code == 409
+        assert "no-server" in refused.text
+        assert ('href="/server/connect"' in refused.text) == (role == "admin")
+        assert ("An admin connects one" in refused.text) == (role != "admin")
+    assert ('href="/server/connect"' in web.get("/backups").text) == (role == "admin")
 
 
 def test_commands_that_need_a_server_are_refused_as_before(lone_api):

@@ -1,5 +1,6 @@
 """Paths of pages as templates ask for them, and what templates take from each other."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,14 @@ from starlette.routing import NoMatchFound
 
 from app.config import Settings
 from app.main import create_app
+from app.scheduling.clock import SystemClock
 from app.web import rendering
 from app.web.filters import FILTERS
-from app.web.rendering import path_for
+from app.web.rendering import View, path_for
+
+
+TEMPLATE_ROOT = Path(rendering.__file__).parent / "templates"
+TEMPLATE_FILES = sorted(TEMPLATE_ROOT.rglob("*.html"))
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +46,22 @@ def test_a_proxys_prefix_stands_before_it(app):
     assert paths == ["/backups", "/behind/backups", "/x/backups"]
 
 
+def test_the_page_about_the_api_is_behind_the_prefix_too(app):
+    """It is no page of ours, and has a path by its name as well."""
+    seen = [
+        View(asking(app, prefix), None, SystemClock().now()).api_documentation
+        for prefix in ("", "/behind/")
+    ]
+
+    assert seen == ["/docs", "/behind/docs"]
+
+
+@pytest.mark.parametrize("file", TEMPLATE_FILES, ids=lambda file: file.stem)
+def test_no_template_leads_to_a_fixed_path(file):
+    """Behind a proxy that adds a prefix it would lead out of the service."""
+    assert re.findall(r"""\b(?:href|src|\w*action|hx-\w+)=["']/[^"']*""", file.read_text()) == []
+
+
 def test_what_has_no_path_is_an_error(app):
     """A name that nobody knows, and parts that the path has not."""
     with pytest.raises(NoMatchFound):
@@ -52,10 +74,9 @@ def parsed_templates():
     """Read every template of the pages as a tree, by its path."""
     environment = Environment()  # noqa: S701 - nothing is rendered
     environment.filters.update(FILTERS)
-    root = Path(rendering.__file__).parent / "templates"
     return {
-        str(file.relative_to(root)): environment.parse(file.read_text())
-        for file in root.rglob("*.html")
+        str(file.relative_to(TEMPLATE_ROOT)): environment.parse(file.read_text())
+        for file in TEMPLATE_FILES
     }
 
 

@@ -97,6 +97,7 @@ async def list_backups(
 @router.get("/new", name="web:create_backup.form")
 async def ask_for_backup(request: Request, service: CurrentService) -> Response:
     """Ask what to back up, of what the server holds now."""
+    service.program.server.require_set()
     try:
         inventory = await service.inventory.read(_LIST_SECONDS)
     except AppError:  # the run says why; names can be typed
