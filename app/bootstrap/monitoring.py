@@ -22,6 +22,7 @@ from app.domain.runs.run import Origin, Requester
 from app.domain.schedule import require_cron
 from app.domain.store_trial import StoreFacts
 from app.domain.stores import AlertFilter, Page
+from app.env_file import ENV_FILE
 from app.errors import InvalidRequestError, InvalidScheduleError
 from app.scheduling.clock import SystemClock
 from app.scheduling.scheduler import PeriodicJob
@@ -34,6 +35,7 @@ from app.services.binlog.service import BinlogService
 from app.services.clock_watch import ClockWatch
 from app.services.log_watch import BinlogChecks, BinlogMonitor
 from app.services.monitoring.checks import CheckedPlace, CheckService
+from app.services.monitoring.directory import PrivatePlaces
 from app.services.monitoring.doctor import DoctorService
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.health import HealthService
@@ -46,6 +48,7 @@ from app.services.synthetic_watch import SyntheticMonitor
 from app.storage.clock_witness import ClockWitness, ElapsedClock
 from app.storage.journals import Journals
 from app.storage.local import LocalDirectory
+from app.storage.remote.reading import STORES_FILE
 from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
 
@@ -252,6 +255,12 @@ def build_doctor(program: Program) -> DoctorService:
         stores=stores,
         binlog=binlog,
         lost=build_lost_runs(program) if is_made else None,
+        private=PrivatePlaces(
+            settings.state_dir,
+            file,
+            named=[path for path in (Path(ENV_FILE).absolute(), settings.identity_file) if path],
+            public=[settings.state_dir / STORES_FILE],
+        ),
     )
 
 

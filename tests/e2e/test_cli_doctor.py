@@ -18,7 +18,7 @@ def test_a_healthy_installation_is_all_right(cli, sql, database):
     assert list(_states(document)) == [
         "address", "connection", "encryption", "binary log", "max_allowed_packet", "rows", "backup rights", "snapshot rights",
         "restore rights", "restores", "backup directory", "directory mode", "disk", "leftovers", "backups",
-        "schedules", "server programs", "codecs",
+        "schedules", "private files", "server programs", "codecs",
     ]  # fmt: skip
     assert printed.code == 0
     assert printed.out.count("ok  ") == len(document["checks"])

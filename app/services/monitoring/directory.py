@@ -1,7 +1,14 @@
-"""The doctor's checks of the backup directory: access, room, and what lies in it."""
+"""
+The doctor's checks of the backup directory, and of who else may read or write what is the owner's alone.
+
+All calls block.
+"""
 
 import os
+import shlex
 import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -18,11 +25,36 @@ from app.storage.schedules import ScheduleFile
 _LEAST_FREE_SHARE: Final = 0.1
 _GOOD_FREE_SHARE: Final = 1.0
 _SHOWN: Final = 5
+_GROUP_OR_OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
+# Mounted secrets and files of root are often read by way of a group: 0640 is as good as 0600.
+_WRITERS_OR_OTHERS: Final = stat.S_IWGRP | stat.S_IRWXO
+_WRITERS: Final = stat.S_IWGRP | stat.S_IWOTH
+# What SQLite lays beside its file, with the newest rows in it.
+_BESIDE_CONTROL: Final = ("", "-wal", "-shm", "-journal")
+_FILES: Final = "private files"
+
+
+@dataclass(frozen=True, slots=True)
+class PrivatePlaces:
+    """
+    What is to be the owner's alone, besides the backup directory.
+
+    Attributes:
+        state: The state directory.
+        control: File of the control database; None = it is on a server.
+        named: Files that people made, with secrets: `.env`, and those that settings name.
+        public: Files that people made, and where no secret stands.
+    """
+
+    state: Path
+    control: Path | None = None
+    named: Sequence[Path] = ()
+    public: Sequence[Path] = ()
 
 
 def directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]:
     """
-    Examine the backup directory; blocks.
+    Examine the backup directory.
 
     Args:
         catalogue: Of the directory.
@@ -84,10 +116,80 @@ def _access_check(path: Path) -> DoctorCheck:
 
 def _mode_check(path: Path) -> DoctorCheck:
     mode = stat.S_IMODE(path.stat().st_mode)
-    if mode & (stat.S_IRWXG | stat.S_IRWXO):
-        detail = f"mode {mode:04o}: others may read the directory"
-        return DoctorCheck("directory mode", CheckState.WARN, detail, f"chmod 700 {path}")
+    if mode & _GROUP_OR_OTHERS:
+        detail = f"mode {mode:04o}: others may {_verbs(mode)} the directory"
+        return DoctorCheck("directory mode", CheckState.WARN, detail, _chmod("700", path))
     return DoctorCheck("directory mode", CheckState.OK, f"mode {mode:04o}")
+
+
+def mode_checks(places: PrivatePlaces) -> list[DoctorCheck]:
+    """
+    Look who may read or write what is the owner's alone; a key that others can read is no key.
+
+    Returns:
+        A warning for each that others can, with the command that ends it; else one finding, and none where
+        nothing is there yet. What cannot be looked at is told by whoever needs it.
+    """
+    found = [*_looked_at(places)]
+    open_to_others = [
+        DoctorCheck(
+            _FILES,
+            CheckState.WARN,
+            f"{path} has mode {mode:04o}: others may {_verbs(mode & bits)} it",
+            _chmod(command, path),
+        )
+        for path, mode, bits, command in found
+        if mode & bits
+    ]
+    if found and not open_to_others:
+        return [DoctorCheck(_FILES, CheckState.OK, f"{len(found)} looked at, none open to others")]
+    return open_to_others
+
+
+def _looked_at(places: PrivatePlaces) -> Iterator[tuple[Path, int, int, str]]:
+    """Yield each path, its mode, the bits that it may not have, and what `chmod` makes of it."""
+    inside = _entries(places.state)
+    beside = [Path(f"{places.control}{end}") for end in _BESIDE_CONTROL if places.control]
+    rules = {
+        **dict.fromkeys((places.state, *inside, *beside), (_GROUP_OR_OTHERS, "")),
+        **dict.fromkeys(places.named, (_WRITERS_OR_OTHERS, "g-w,o=")),
+        **dict.fromkeys(places.public, (_WRITERS, "go-w")),
+    }
+    for path, (bits, command) in rules.items():
+        if mode := _mode(path):
+            usual = "700" if stat.S_ISDIR(mode) else "600"
+            yield path, stat.S_IMODE(mode), bits, command or usual
+
+
+def _entries(folder: Path) -> list[Path]:
+    """List what lies in it, not further down: its own mode keeps others from there."""
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return []
+
+
+def _mode(path: Path) -> int:
+    """Return the mode of a file or a directory; 0 = there is none, or nobody can tell."""
+    try:
+        mode = path.stat().st_mode
+    except OSError:
+        return 0
+    return mode if stat.S_ISREG(mode) or stat.S_ISDIR(mode) else 0
+
+
+def _verbs(mode: int) -> str:
+    verbs = {
+        "read": stat.S_IRGRP | stat.S_IROTH,
+        "write": stat.S_IWGRP | stat.S_IWOTH,
+        "enter": stat.S_IXGRP | stat.S_IXOTH,
+    }
+    told = [verb for verb, bits in verbs.items() if mode & bits]
+    return " and ".join([", ".join(told[:-1]), told[-1]]) if told[1:] else told[0]
+
+
+def _chmod(mode: str, path: Path) -> str:
+    return f"chmod {mode} {shlex.quote(str(path))}"
 
 
 def _space_check(disk: LocalDirectory, data_bytes: int) -> DoctorCheck:

@@ -38,7 +38,7 @@ from app.mysql.channel import Channel
 from app.sandbox.server import find_program
 from app.security.servers import SERVERS_FILE
 from app.services.log_watch import BinlogChecks
-from app.services.monitoring.directory import directory_checks
+from app.services.monitoring.directory import PrivatePlaces, directory_checks, mode_checks
 from app.services.monitoring.interrupted import journal_checks, restore_checks
 from app.services.monitoring.stores import StoreChecks
 from app.services.runs.lost import SILENT_SECONDS, LostRuns
@@ -67,6 +67,7 @@ class DoctorService:
         stores: StoreChecks | None = None,
         binlog: BinlogChecks | None = None,
         lost: LostRuns | None = None,
+        private: PrivatePlaces | None = None,
     ) -> None:
         self._server = server
         self._control = control
@@ -75,6 +76,7 @@ class DoctorService:
         self._stores = stores
         self._binlog = binlog
         self._lost = lost
+        self._private = private
 
     async def examine(self) -> tuple[DoctorCheck, ...]:
         """Return every finding, server first; never raises an error of this program."""
@@ -89,6 +91,7 @@ class DoctorService:
         checks += journals
         checks += await self._control_checks()
         checks += await asyncio.to_thread(directory_checks, self._catalogue, data_bytes)
+        checks += await asyncio.to_thread(mode_checks, self._private) if self._private else ()
         checks += await self._stores.examine() if self._stores else ()
         checks += await self._binlog.examine() if self._binlog else ()
         return (*checks, *_settings_checks(), *_program_checks(), _codec_check())
