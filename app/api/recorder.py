@@ -7,6 +7,7 @@ change nothing, whoever sends them, and are collapsed.
 
 import logging
 from collections.abc import Callable
+from dataclasses import asdict
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -105,10 +106,12 @@ class Recorder:
         try:
             await self._audit().record(event)
         except AppError as exc:
+            # What is done stays done, and somebody will want to know of it.
+            facts = {**asdict(event), "at": event.at.isoformat(), "error": str(exc)}
+            _log.warning("Not in the audit", extra={"facts": facts})
             if event.action not in _ALWAYS_POSSIBLE:
-                raise _UnrecordedError(exc) from exc
-            facts = {"actor": event.actor, "target": event.target, "error": str(exc)}
-            _log.warning("Not in the audit: a run was cancelled", extra={"facts": facts})
+                is_done = status < HTTPStatus.BAD_REQUEST
+                raise _UnrecordedError(_unconfirmed(exc) if is_done else exc) from exc
 
     def _event(self, scope: Scope, status: HTTPStatus, *, is_refused: bool) -> AuditEvent:
         state, route, client = scope["state"], scope.get("route"), scope.get("client")
@@ -129,6 +132,14 @@ class Recorder:
             run_id=state.get("run_id", ""),
             changes=noted.text if isinstance(noted, ChangeNote) else "",
         )
+
+
+def _unconfirmed(error: AppError) -> AppError:
+    """Say that what was asked for was done, though it is not confirmed: who tries again does it twice."""
+    return type(error)(
+        f"what was asked for is done, but is not in the audit: {error}",
+        hint=f"Look at what there is now before you ask again; the log of the service has the entry. {error.hint}".strip(),
+    )
 
 
 def _is_refused(scope: Scope, status: HTTPStatus) -> bool:

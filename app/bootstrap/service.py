@@ -38,7 +38,7 @@ from app.services.access.audit import AuditService
 from app.services.access.browser_logins import BrowserLogins
 from app.services.access.first_admin import FirstAdminService
 from app.services.access.sign_ins import SignInService
-from app.services.access.users import UserService
+from app.services.access.users import FIRST_ADMIN
 from app.services.backups.inventory import InventoryService
 from app.services.backups.retention_rules import policy_of
 from app.services.binlog.service import BinlogService
@@ -115,7 +115,7 @@ async def _build(
     settings, control, clock = program.settings, program.control, SystemClock()
     passwords, attempts = Passwords(), Attempts()  # one: it says how many hashes may be in memory
     access = build_access(control, passwords, program.audit_service)
-    await _ensure_admin(settings, access.users)
+    await _ensure_admin(settings, access, clock)
     sign_ins = _build_sign_ins(settings, control, passwords, attempts)
     logins = BrowserLogins(UserRecords(control), sign_ins, clock)
     await _record_start(settings, access.audit, clock)
@@ -193,16 +193,17 @@ def _build_status(program: Program) -> StatusService:
     )
 
 
-async def _ensure_admin(settings: Settings, users: UserService) -> None:
+async def _ensure_admin(settings: Settings, access: Access, clock: Clock) -> None:
     """Make the first admin, if one is wanted, and say when nobody can log in."""
-    password = settings.admin_password.get_secret_value()
+    password, note = settings.admin_password.get_secret_value(), ChangeNote()
     try:
-        made = bool(password) and await users.ensure_first_admin(password)
+        made = bool(password) and await access.users.ensure_first_admin(password, note)
     except InvalidRequestError as exc:
         raise InvalidRequestError(f"BACKSTAY_ADMIN_PASSWORD: {exc}") from exc
     if made:
         _log.info("The user 'admin' was made with BACKSTAY_ADMIN_PASSWORD")
-    elif not await users.count():
+        await _record(access.audit, clock, "create_user", FIRST_ADMIN, note)
+    elif not await access.users.count():
         _log.warning("There is no user yet: nobody can log in")
 
 
@@ -217,9 +218,15 @@ async def _record_start(settings: Settings, audit: AuditService, clock: Clock) -
             "audit_days": settings.audit_days,
         },
     )
+    await _record(audit, clock, "start_service", version("backstay"), note)
+
+
+async def _record(
+    audit: AuditService, clock: Clock, action: str, target: str, note: ChangeNote
+) -> None:
+    """Write into the audit what nobody has asked for but the settings."""
     event = AuditEvent(
-        clock.now(), "service", "", "", "start_service", version("backstay"), 0, "ok",
-        changes=note.text,
+        clock.now(), "service", "", "", action, target, 0, "ok", changes=note.text
     )  # fmt: skip
     try:
         await audit.record(event)

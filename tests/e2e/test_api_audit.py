@@ -70,6 +70,28 @@ def test_the_audit_tells_who_changed_or_was_refused_what(fresh):
     assert json.loads(fresh.cli("audit", "verify", "--json").stdout)["entries"] == len(found)
 
 
+def test_what_the_audit_does_not_take_is_in_the_log_and_not_called_undone(fresh):
+    """A schedule is no part of the control database: it is set, not confirmed, and told with old and new value."""
+    with sqlite3.connect(fresh.state / "control.db") as control:
+        control.execute("ALTER TABLE audit RENAME TO away")
+    admin, body = fresh.client(), {"name": "nightly", "frequency": "daily"}
+    told = problem(admin.post(f"{BACKUP}/schedule", json=body), 503, "control-unavailable")
+    missing = problem(admin.delete(f"{BACKUP}/schedule/none"), 404, "schedule-not-found")
+    with sqlite3.connect(fresh.state / "control.db") as control:
+        control.execute("ALTER TABLE away RENAME TO audit")
+    (line,) = [line for line in fresh.log.splitlines() if "Not in the audit" in line]
+
+    assert told["detail"].startswith("what was asked for is done, but is not in the audit: ")
+    assert "Look at what there is now before you ask again" in told["hint"]
+    assert missing["detail"] == "no schedule 'none'"
+    assert [found["name"] for found in admin.get(f"{BACKUP}/schedule").json()["schedules"]] == [
+        "nightly"
+    ]
+    assert [entry["action"] for entry in _entries(fresh)] == ["start_service"]
+    for fact in ("some-admin", "set_schedule", "127.0.0.1", f"POST {BACKUP}/schedule", "daily"):
+        assert fact in line
+
+
 def test_the_audit_pages_sorts_and_filters(fresh):
     """Newest first unless sorted otherwise; by who, what, how it ended, and when."""
     admin, client = fresh.client(), fresh.client(None)

@@ -160,8 +160,17 @@ def test_a_user_made_elsewhere_ends_it_too(new_api):
 
 
 def test_with_a_password_in_the_settings_there_is_no_link(own_api, server):
-    """The admin is there before anybody can ask."""
+    """The admin is there before anybody can ask, and the audit says who made them."""
     api = own_api(server.url).start(ADMIN_PASSWORD=PASSWORD)
+    entries = api.client().get("/api/admin/audit", params={"sort": "number"}).json()["entries"]
+    api.stop()
+    api.start()
+    again = api.client().get("/api/admin/audit", params={"action": "create_user"}).json()
 
     assert tokens(api) == []
     assert api.client(None).get("/setup").status_code == 404
+    made, started = entries
+    assert (made["actor"], made["action"], made["target"]) == ("service", "create_user", "admin")
+    assert made["changes"]["role"] == [None, "admin"]
+    assert started["action"] == "start_service"
+    assert again["total"] == 1

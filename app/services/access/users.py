@@ -62,9 +62,13 @@ class UserService:
         await self._store.add(user)
         return user
 
-    async def ensure_first_admin(self, password: str) -> bool:
+    async def ensure_first_admin(self, password: str, note: ChangeNote | None = None) -> bool:
         """
         Add the user `admin` when there is no user at all; safe against other processes.
+
+        Args:
+            password: For their first login.
+            note: Gets what was made.
 
         Returns:
             Whether it was added now.
@@ -72,7 +76,7 @@ class UserService:
         Raises:
             InvalidRequestError: Such passwords are not allowed.
         """
-        return await self.create_first(FIRST_ADMIN, password) is not None
+        return await self.create_first(FIRST_ADMIN, password, note) is not None
 
     async def create_first(
         self, name: str, password: str, note: ChangeNote | None = None
