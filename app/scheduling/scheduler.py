@@ -6,7 +6,8 @@ The scheduler of `backstay serve`.
    fires considers its schedule and starts a run, nothing else. 3. Each refresh also considers all
    schedules, so what was missed while the service was down, while another backup ran, or while the
    machine slept, is found without a job that fires. 4. Refreshes go by the monotonic clock: APScheduler
-   would sleep for a year after the other one was set back by a year.
+   would sleep for a year after the other one was set back by a year. 5. APScheduler only tells when: a job
+   works in a task of ours, however long, and is not begun anew while it does.
 
 A due time that is found twice is claimed once: see `app.services.schedules`.
 """
@@ -19,7 +20,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from apscheduler.executors.asyncio import AsyncIOExecutor
+from apscheduler.executors.debug import DebugExecutor
 from apscheduler.jobstores.base import JobLookupError
 from apscheduler.schedulers.asyncio import AsyncIOScheduler
 from apscheduler.triggers.base import BaseTrigger
@@ -49,7 +50,7 @@ class PeriodicJob:
     Attributes:
         name: Tells it from others.
         trigger: When.
-        work: What; it runs in its own task and need not be short.
+        work: What; it runs in its own task and need not be short. Times that come while it works are left out.
     """
 
     name: str
@@ -81,10 +82,13 @@ class Scheduler:
         self._periodic_jobs = periodic_jobs
         self._refresh_seconds = refresh_seconds
         self._tasks: set[asyncio.Task[None]] = set()
+        self._at_work: set[str] = set()
         self._known: dict[str, DueTrigger] = {}
         self._jobs = AsyncIOScheduler(
             timezone=UTC,
-            executors={"default": AsyncIOExecutor()},
+            # It calls what begins a job and does no more: another one would cancel it at the end, and tell of that
+            # as of an error.
+            executors={"default": DebugExecutor()},
             # However late a job is, it finds out what is to be done; and once is enough.
             job_defaults={"misfire_grace_time": None, "coalesce": True, "max_instances": 1},
         )
@@ -169,13 +173,21 @@ class Scheduler:
             await self._guarded("refresh", self.refresh)
 
     def _add(self, job: PeriodicJob) -> None:
-        self._jobs.add_job(self._tracked, job.trigger, args=(job.name, job.work), id=job.name)
+        self._jobs.add_job(self._begin, job.trigger, args=(job,), id=job.name, name=job.name)
 
-    async def _tracked(
-        self, name: str, work: Callable[[], Coroutine[object, object, object]]
-    ) -> None:
-        """Do a job in a task that `close` waits for: APScheduler cancels and forgets."""
-        await asyncio.wait([self._track(self._guarded(name, work), name)])
+    def _begin(self, job: PeriodicJob) -> None:
+        """
+        Do a job in a task that `close` waits for, unless it is at work.
+
+        APScheduler does not wait for it: it would take each time that comes meanwhile for a fault, and warn of
+        it, and copies that are asked for every 15 seconds may take an hour.
+        """
+        if job.name in self._at_work:
+            _log.debug("The job %s is at work still", job.name)
+            return
+        self._at_work.add(job.name)
+        task = self._track(self._guarded(job.name, job.work), job.name)
+        task.add_done_callback(lambda _: self._at_work.discard(job.name))
 
     def _track(self, work: Coroutine[object, object, None], name: str) -> "asyncio.Task[None]":
         task = asyncio.create_task(work, name=name)
