@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import RowMapping, Update, bindparam, delete, insert, select, update
+from sqlalchemy import RowMapping, Update, and_, bindparam, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,11 +12,12 @@ from app.control.database import ControlDatabase
 from app.control.tables import sessions, users
 from app.domain.access.user import LoginSession, Role, SessionKind, User
 from app.domain.stores import EndedLogins
-from app.errors import UserExistsError, UserNotFoundError
+from app.errors import ConflictError, UserExistsError, UserNotFoundError
 
 
 # Both tables have a `created_at`.
 _PREFIX: Final = "session_"
+_IS_ADMIN: Final = and_(users.c.role == Role.ADMIN.value, users.c.disabled_at.is_(None))
 # Made once: every request asks one of them.
 _BY_NAME: Final = select(users).where(users.c.name == bindparam("name"))
 _OF_SESSION: Final = tuple(column.label(_PREFIX + column.name) for column in sessions.c)
@@ -97,6 +98,9 @@ class UserRecords:
 
         Returns:
             Whether the user still was as `before`; otherwise nothing was changed.
+
+        Raises:
+            ConflictError: No admin would be left, also of those that others change at this moment.
         """
         known = (
             users.c.name == before.name,
@@ -106,9 +110,23 @@ class UserRecords:
         )
         change = update(users).where(*known).values(_changeable(after))
 
+        # Locked: the last two admins must not take the role from each other. Servers have one of them wait, and
+        # look again, or tell one that it is a deadlock, which is tried again. SQLite has one writer at a time.
+        others = (
+            select(users.c.name).where(_IS_ADMIN, users.c.name != before.name).with_for_update()
+        )
+
         async def work(connection: AsyncConnection) -> bool:
+            is_last = (
+                before.is_admin and not after.is_admin
+                and (await connection.execute(others)).first() is None
+            )  # fmt: skip
             if not (await connection.execute(change)).rowcount:
                 return False
+            if is_last:
+                raise ConflictError(
+                    f"{before.name} is the last admin", hint="Make another user an admin first."
+                )
             if ended is not None:
                 await connection.execute(_end_of(after.name, ended))
             return True

@@ -137,6 +137,9 @@ class UserStore(Protocol):
 
         Returns:
             Whether the user still was as `before`; otherwise nothing was changed.
+
+        Raises:
+            ConflictError: No admin would be left; nothing was changed.
         """
         ...
 

@@ -12,7 +12,7 @@ from app.control.tables import users as table_of_users
 from app.control.users import UserRecords
 from app.domain.access.user import LoginSession, Role, SessionKind
 from app.domain.stores import EndedLogins, UserStore
-from app.errors import UserExistsError, UserNotFoundError
+from app.errors import ConflictError, UserExistsError, UserNotFoundError
 from tests.fixtures.records import NOON, second, user
 
 
@@ -93,6 +93,31 @@ async def test_a_user_who_was_changed_meanwhile_is_not_overwritten(users, meanwh
     assert not await users.replace(before, changed, EndedLogins(second(9)))
     assert await users.get("alice") == now
     assert [known.revoked_at for known in await users.list_sessions("alice")] == [None]
+
+
+@pytest.mark.parametrize("change", [{"role": Role.VIEWER}, {"disabled_at": second(1)}], ids=str)
+async def test_of_the_last_admins_one_stays(control_address, users, tmp_path, change):
+    """Also where two processes take the role from each of them at the same moment; a disabled one is none."""
+    other = ControlDatabase(control_address, tmp_path / "state")
+    stores = (users, UserRecords(other))
+    admins = [user(f"admin{number}", role=Role.ADMIN) for number in range(8)]
+    for admin in (*admins, user("disabled", role=Role.ADMIN, disabled_at=NOON)):
+        await users.add(admin)
+
+    answers = await asyncio.gather(
+        *(
+            stores[number % 2].replace(admin, replace(admin, **change))
+            for number, admin in enumerate(admins)
+        ),
+        return_exceptions=True,
+    )
+
+    refused = [answer for answer in answers if answer is not True]
+    assert [(type(answer), str(answer)) for answer in refused] == [
+        (ConflictError, f"{admins[answers.index(refused[0])].name} is the last admin")
+    ]
+    assert [known.is_admin for known in await users.list()].count(True) == 1
+    await other.close()
 
 
 async def test_a_login_is_found_with_its_user(users):

@@ -45,6 +45,11 @@ class User:
     created_at: datetime
     disabled_at: datetime | None = None
 
+    @property
+    def is_admin(self) -> bool:
+        """Whether they may do everything, and log in."""
+        return self.role is Role.ADMIN and self.disabled_at is None
+
 
 class SessionKind(StrEnum):
     """What keeps a login going."""

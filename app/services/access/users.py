@@ -1,11 +1,5 @@
-"""
-Users of the service: made, changed and listed by an admin or on the command line.
+"""Users of the service: made, changed and listed by an admin or on the command line."""
 
-Not guaranteed: that an admin stays when two processes take the role from the last two at the same
-moment; the command line makes a new one without a login.
-"""
-
-import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
@@ -21,7 +15,6 @@ from app.domain.access.user import (
 )
 from app.domain.ports import Clock
 from app.domain.stores import EndedLogins, UserStore
-from app.errors import ConflictError
 from app.security.passwords import Passwords
 
 
@@ -35,7 +28,6 @@ class UserService:
         self._store = store
         self._passwords = passwords
         self._clock = clock
-        self._changing = asyncio.Lock()
 
     async def create(
         self, name: str, password: str, role: Role, note: ChangeNote | None = None
@@ -147,24 +139,21 @@ class UserService:
         if password is not None:
             await self.get(name)
             new_hash = await self._passwords.hash(require_password(password))
-        # One at a time: the last two admins must not take the role from each other.
-        async with self._changing:
-            while True:
-                before = await self.get(name)
-                after = replace(
-                    before,
-                    role=role or before.role,
-                    password_hash=new_hash or before.password_hash,
-                    disabled_at=self._disabled_at(before, disabled=disabled),
-                )
-                if note is not None:
-                    made = {"password": "new"} if new_hash else {}
-                    note.take(_facts(before), _facts(after) | made)
-                await self._require_other_admin(before, after)
-                # A login that is being made meanwhile looks for the change itself.
-                if await self._store.replace(before, after, self._ended(before, after)):
-                    break  # else another process has changed the user, and this is tried on top of it
-        return after
+        while True:
+            before = await self.get(name)
+            after = replace(
+                before,
+                role=role or before.role,
+                password_hash=new_hash or before.password_hash,
+                disabled_at=self._disabled_at(before, disabled=disabled),
+            )
+            if note is not None:
+                made = {"password": "new"} if new_hash else {}
+                note.take(_facts(before), _facts(after) | made)
+            # A login that is being made meanwhile looks for the change itself.
+            if await self._store.replace(before, after, self._ended(before, after)):
+                return after
+            # Somebody else has changed the user, and this is tried on top of it.
 
     def _disabled_at(self, before: User, *, disabled: bool | None) -> datetime | None:
         if disabled is None:
@@ -187,15 +176,6 @@ class UserService:
             created_at=self._clock.now(),
         )
 
-    async def _require_other_admin(self, before: User, after: User) -> None:
-        if not _is_admin(before) or _is_admin(after):
-            return
-        users = await self._store.list()
-        if not any(_is_admin(user) for user in users if user.name != before.name):
-            raise ConflictError(
-                f"{before.name} is the last admin", hint="Make another user an admin first."
-            )
-
 
 def _facts(user: User) -> dict[str, object]:
     return {
@@ -203,7 +183,3 @@ def _facts(user: User) -> dict[str, object]:
         "role": user.role.value,
         "disabled": user.disabled_at is not None,
     }
-
-
-def _is_admin(user: User) -> bool:
-    return user.role is Role.ADMIN and user.disabled_at is None
