@@ -117,7 +117,7 @@ def _install_middleware(app: FastAPI, per_client: Bound) -> None:
         now=SystemClock().now,
         answer=answer_unhandled,
     )
-    app.add_middleware(ClientLimit, limit=per_client)
+    app.add_middleware(ClientLimit, limit=per_client, answer=answer_unhandled)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(RequestNames)
 

@@ -2,16 +2,16 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import HTTPException
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.api import problems
 from app.concurrency import Bound
-from app.domain.runs.failures import failure
 from app.errors import TooManyRequestsError
 
 
@@ -131,11 +131,18 @@ class ClientLimit:
 
     Connections are limited by address where they are accepted; this is for clients behind a proxy that is
     trusted, whose connections say nothing. Not audited: that would be what a flood is good for.
+
+    Args:
+        limit: How many may go on.
+        answer: Makes the answer of a failure.
     """
 
-    def __init__(self, app: ASGIApp, limit: Bound) -> None:
+    def __init__(
+        self, app: ASGIApp, limit: Bound, answer: Callable[[Request, Exception], ASGIApp]
+    ) -> None:
         self._app = app
         self._limit = limit
+        self._answer = answer
         self._going_on: Counter[str] = Counter()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -151,8 +158,7 @@ class ClientLimit:
                 f"{limit.limit} requests of this client go on already",
                 hint="Wait until one is over; BACKSTAY_MAX_CLIENT_CONNECTIONS says how many.",
             )
-            refusal = problems.answer(failure(error), problems.status_of(type(error)))
-            await refusal(scope, receive, send)
+            await self._answer(Request(scope), error)(scope, receive, send)
             return
         self._going_on[address] += 1
         try:

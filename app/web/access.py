@@ -58,10 +58,10 @@ async def guard(request: Request, service: CurrentService) -> None:
     login = await _login(request, service)
     request.state.login, request.state.identity = login, login.identity
     bind(user=login.identity.name)
+    await _tell_menu(request, service)
     if is_change:
         form = await _current_form(request)
         csrf.require_token(str(form.get(csrf.FIELD, "")), login.secret)
-    await _tell_menu(request, service)
     if not login.identity.role.allows(needed):
         raise NotAuthorizedError(f"the role {needed} is needed", hint="Ask an admin.")
 

@@ -1,6 +1,7 @@
 """Errors of pages: the same failures, statuses and codes as in the API, as a page that says what to do."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, cast
@@ -15,7 +16,9 @@ from starlette.types import ExceptionHandler
 
 from app.api import problems
 from app.api.access import PAGE_PREFIX, current_service
+from app.api.middleware import MAX_BODY_BYTES
 from app.api.problems import status_of
+from app.domain.places.sizes import size
 from app.domain.runs.failures import failure
 from app.domain.runs.run import Failure
 from app.errors import (
@@ -35,11 +38,21 @@ from app.web.streams import LOGIN_OVER, MEDIA_TYPE
 
 # They say that a part of the service does not work, and nothing of the others.
 _PART_ERRORS: Final = (StorageError, ControlUnavailableError, DatabaseError)
+# As the readiness of the service calls it.
+_CONTROL: Final = "control database"
 # Where the framework has a word for programs only.
 _TEXTS: Final[Mapping[HTTPStatus, str]] = {
     HTTPStatus.NOT_FOUND: "there is no page at this address",
     HTTPStatus.METHOD_NOT_ALLOWED: "this page comes after a form, and cannot be opened by its address",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "this form holds more than is taken, and nothing was done",
 }
+_HINTS: Final[Mapping[HTTPStatus, str]] = {
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"It may have {size(MAX_BODY_BYTES)}: go back, and shorten what was typed."
+}
+_REPORT: Final = (
+    "Look whether what you wanted was done. Please report this, with what the log of the service says of the request"
+    " below."
+)
 # Ours are all of this kind, as problems.install has made them.
 _Handler = Callable[[Request, Exception], Awaitable[Response]]
 
@@ -60,7 +73,7 @@ def _handler(other: ExceptionHandler) -> ExceptionHandler:
             return Response(LOGIN_OVER, media_type=MEDIA_TYPE)
         if not hasattr(request.state, "login"):
             await recognise(request, await current_service(request))
-        parts = await _parts(request) if isinstance(exc, _PART_ERRORS) else {}
+        parts = await _parts(request, exc) if isinstance(exc, _PART_ERRORS) else {}
         return error_page(request, exc, parts)
 
     return handle
@@ -80,16 +93,19 @@ def _is_stream(request: Request) -> bool:
 
 
 def answer_unhandled(request: Request, exc: Exception) -> Response:
-    """Answer for a bug, or for what could not be written down: where nothing else has answered."""
+    """Answer for a bug, for what could not be written down, or for one request too many: where nothing else has."""
     if is_page(request):
         return error_page(request, exc)
     return problems.unhandled(exc)
 
 
-async def _parts(request: Request) -> dict[str, str]:
+async def _parts(request: Request, exc: Exception) -> dict[str, str]:
     """Tell what of the service works, and why something does not."""
     service = await current_service(request)
-    return (await service.status.ready()).checks
+    checks = dict((await service.status.ready()).checks)
+    if isinstance(exc, ControlUnavailableError):  # it may answer, and have lost a part
+        checks[_CONTROL] = exc.code
+    return checks
 
 
 def error_page(
@@ -114,13 +130,17 @@ def _failure(exc: Exception) -> tuple[Failure, HTTPStatus]:
         status = HTTPStatus(exc.status_code)
         code = status.phrase.lower().replace(" ", "-")
         text = _TEXTS.get(status, str(exc.detail))
-        return Failure(code, status.phrase.capitalize(), text, "", retryable=False), status
+        hint = _HINTS.get(status, "")
+        return Failure(code, status.phrase.capitalize(), text, hint, retryable=False), status
     if isinstance(exc, RequestValidationError):
         kind = InvalidRequestError
         text = "the address of this page holds a value that makes no sense"
         return Failure(kind.code, kind.title, text, "", retryable=False), status_of(kind)
-    status = status_of(type(exc)) if isinstance(exc, AppError) else HTTPStatus.INTERNAL_SERVER_ERROR
-    return failure(exc), status
+    if isinstance(exc, AppError):
+        return failure(exc), status_of(type(exc))
+    bug = failure(exc)
+    told = replace(bug, message=f"this is a fault of Backstay: {bug.message}", hint=_REPORT)
+    return told, HTTPStatus.INTERNAL_SERVER_ERROR
 
 
 async def _to_login(request: Request, exc: Exception) -> Response:

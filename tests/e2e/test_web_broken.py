@@ -1,5 +1,6 @@
 """Pages while something is broken, and at addresses that make no sense: a page says so, and what works."""
 
+import socket
 import sqlite3
 import time
 from urllib.parse import quote
@@ -9,7 +10,7 @@ import pytest
 from tests.fixtures.cli import wait_until
 from tests.fixtures.people import with_users
 from tests.fixtures.servers import Sql
-from tests.fixtures.web import WebClient
+from tests.fixtures.web import SAME_SITE, WebClient, words
 
 
 NOWHERE = "mysql://root@127.0.0.1:1/"
@@ -70,6 +71,57 @@ def test_a_page_that_is_not_there_leads_back(web, web_api):
     assert "Log out" not in stranger.text
 
 
+def test_a_form_that_is_too_long_is_refused_as_a_page(web):
+    """With the menu, and with how much it may hold."""
+    answer = web.post("/backups", description="x" * 300_000)
+
+    assert answer.status_code == 413
+    assert is_page(answer)
+    assert "may have 262" in words(answer)
+    assert "Log out" in answer.text
+    assert "The server that is backed up" in answer.text
+
+
+def test_one_request_too_many_is_answered_as_a_page(own_api, server):
+    """Whoever looks with a browser reads what to do, and can try again; programs get their document."""
+    api = with_users(own_api(server.url)).start(
+        TRUSTED_PROXIES="127.0.0.1", MAX_CLIENT_CONNECTIONS="1"
+    )
+    host, port = api.url.removeprefix("http://").split(":")
+    waiting = b"POST /login HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\n"
+    asked = {"Accept": "text/html"}
+    client = api.client(None)
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(waiting)
+        wait_until(
+            lambda: client.get("/login?next=/runs", headers=asked).status_code == 429,
+            "the only place is taken",
+        )
+        page = client.get("/login?next=/runs", headers=asked)
+        document = client.get("/api/auth/me")
+
+    assert (page.status_code, document.status_code) == (429, 429)
+    assert is_page(page)
+    assert "requests of this client go on already" in page.text
+    assert 'href="/login?next=/runs">Try again' in page.text
+    assert document.json()["code"] == "too-many-requests"
+
+
+def test_after_too_many_attempts_the_login_says_how_long_to_wait(own_api, server):
+    """In words, and for programs."""
+    api = with_users(own_api(server.url)).start()
+    body = {"name": "nobody", "password": "not this one"}
+    with api.client(None) as client:
+        wait_until(
+            lambda: client.post("/login", data=body, headers=SAME_SITE).status_code == 429,
+            "attempts are limited",
+        )
+        answer = client.post("/login", data=body, headers=SAME_SITE)
+
+    seconds = answer.headers["Retry-After"]
+    assert f"Too many failed attempts. Try again in {seconds} seconds." in words(answer)
+
+
 def test_a_login_leads_to_no_address_that_no_browser_takes(web):
     """A header of many kilobytes would keep somebody out who has the right password."""
     answer = web.post("/theme", theme="auto", next="/" + "a" * 20_000)
@@ -104,6 +156,7 @@ def test_without_the_control_database_a_page_says_what_works(broken):
     assert is_page(answer)
     assert "control-unavailable" in answer.text
     assert "backstay restore run" in answer.text
+    assert "Control database does not work" in words(answer)
 
 
 def test_what_cannot_be_written_down_is_refused_as_a_page(broken):

@@ -11,6 +11,7 @@ from app.api.access import CurrentService, address
 from app.errors import AppError, NotAuthenticatedError, NotFoundError, TooManyAttemptsError
 from app.web.access import SentForm, Viewer, cookie_name, keep_login, safe_path
 from app.web.assets import assets_by_file
+from app.web.pages.people.users import said
 from app.web.rendering import path_for, render, render_as
 
 
@@ -42,7 +43,10 @@ async def log_in(request: Request, service: CurrentService, form: SentForm) -> R
         request.state.code = exc.code
         limited = isinstance(exc, TooManyAttemptsError)
         status = HTTPStatus.TOO_MANY_REQUESTS if limited else HTTPStatus.UNAUTHORIZED
-        return render_as(status, request, "login.html", next=wanted, name=name, failure=str(exc))
+        page = render_as(status, request, "login.html", next=wanted, name=name, failure=said(exc))
+        if isinstance(exc, TooManyAttemptsError):
+            page.headers["Retry-After"] = str(exc.seconds)
+        return page
     request.state.identity = login.identity
     answer = RedirectResponse(wanted, HTTPStatus.SEE_OTHER)
     keep_login(request, answer, login)
