@@ -1,10 +1,14 @@
 """Objects that the server keeps and cannot use: they are named, and the rest is backed up and restored."""
 
+import uuid
 from pathlib import Path
 
 import pytest
 
+from app.domain.restores.restore import RestoreRequest
 from tests.fixtures.chosen_server import NO_HISTORY, NO_SEQUENCES
+from tests.fixtures.dry_runs import ends_as_foretold
+from tests.fixtures.servers import Sql
 
 
 DICTIONARY = pytest.mark.differs("mysql", reason="its dictionary cannot be edited")
@@ -20,6 +24,11 @@ VIEWS = {
         "CREATE VIEW v AS SELECT a FROM t FORCE INDEX (k)",
         "ALTER TABLE t DROP KEY k",
     ],
+    "a column of no name (1054)": [
+        "CREATE VIEW u AS SELECT 1 AS `\x02`, 2 AS x",
+        "CREATE VIEW v (a, b) AS SELECT * FROM u",
+    ],
+    "a column of no name in a query (1054)": ["CREATE VIEW v AS SELECT * FROM (SELECT '') AS q"],
     "partition is gone (1735)": [
         "CREATE TABLE t (a INT)",
         "ALTER TABLE t PARTITION BY LIST (a) (PARTITION p0 VALUES IN (0), PARTITION p1 VALUES IN (1))",
@@ -86,6 +95,44 @@ async def test_a_view_that_the_server_cannot_use_is_named_and_kept(
             text.startswith(f"view {database}.{name} cannot be used") for text in manifest.warnings
         )
     assert result.verified
+
+
+@pytest.fixture
+def owner(sql):
+    """A user that may do everything, and may not be there at the end."""
+    name = f"u_{uuid.uuid4().hex[:12]}"
+    sql.script([f"CREATE USER {name}@localhost", f"GRANT ALL ON *.* TO {name}@localhost"])
+    yield f"{name}@localhost"
+    with Sql(sql.url) as cleaner:
+        cleaner.run(f"DROP USER {name}@localhost")
+
+
+@pytest.mark.parametrize("reads", ["a", "f()"])
+async def test_a_view_on_one_whose_owner_has_lost_rights_bars_no_restore(
+    backstay, sql, database, owner, reads
+):
+    """No server makes it anew, though it describes it; all else comes back, also in place."""
+    sql.script([
+        "CREATE TABLE t (a INT)",
+        "INSERT INTO t VALUES (1)",
+        f"CREATE DEFINER = {owner} FUNCTION f() RETURNS INT DETERMINISTIC RETURN 1",
+        f"CREATE DEFINER = {owner} VIEW u AS SELECT {reads} AS b FROM t",
+        "CREATE VIEW v AS SELECT b FROM u",
+        "CREATE VIEW w AS SELECT b FROM v",
+        f"REVOKE ALL ON *.* FROM {owner}",
+    ])
+    manifest = await backstay.backup(database)
+    sql.run("DELETE FROM t")
+
+    await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+    copied = await backstay.restore(manifest, backstay.new_name())
+
+    assert sql.run("SELECT a FROM t") == [(1,)]
+    assert [name for (name,) in sql.run("SHOW TABLES")] == ["t", "u", "v", "w"]
+    told = "".join((*manifest.warnings, *copied.warnings))
+    for view in "vw":
+        assert f"view {database}.{view} cannot be used on this server either" in told
+        assert f".{view} could not be created" in told
 
 
 @pytest.fixture

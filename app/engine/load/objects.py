@@ -304,13 +304,13 @@ class _ObjectChange:
         with about(f"{statement.kind} {label}"):
             try:
                 await self._make(statement)
-            except StatementError as exc:
+            except (StatementError, PermissionDeniedError) as exc:
                 if statement.kind is StatementKind.INVALID_VIEW:
                     problem = f"view {label} could not be created"
                     return [f"{problem}: it was unusable when it was backed up ({exc})"]
                 if (ObjectKind.VIEW, statement.name) in self._unusable:
                     return [f"view {label} was left out ({exc})"]
-                if exc.errno != _NOT_PARSED:
+                if not isinstance(exc, StatementError) or exc.errno != _NOT_PARSED:
                     raise
                 if statement.kind is StatementKind.EVENT:
                     self._unparsable.add(statement.name)

@@ -10,6 +10,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from app.domain.backups.manifest import ColumnEntry, ObjectKind
@@ -17,7 +18,8 @@ from app.engine.schema.tables import Table, show_create
 from app.engine.server.connection import Session
 from app.engine.sql import columns, ddl
 from app.engine.sql.headers import split_head
-from app.engine.sql.quoting import quote, same_name
+from app.engine.sql.quoting import quote, quote_text, same_name
+from app.errors import PermissionDeniedError, StatementError
 
 
 _PRINTED_TWICE: Final = 2
@@ -27,6 +29,9 @@ _BACKSLASHES: Final = {
 }  # fmt: skip
 # A name of which nothing is left.
 TAKEN_AWAY: Final = "\x01"
+_CHECK_OPTION: Final = re.compile(r" WITH (?:CASCADED|LOCAL) CHECK OPTION\Z")
+# A column, or anything else, that is not where a view looks for it.
+_NOT_THERE: Final = frozenset({1054, 1356})
 _BEFORE_BACKSLASH: Final = re.compile(r"([^\x00-\x7f])\\")
 
 
@@ -189,6 +194,46 @@ def _with_named_columns(sql: str) -> str:
         quote(TAKEN_AWAY) if part == "``" and before.endswith(" AS ") else part
         for before, part in pairs
     )
+
+
+async def can_be_made(session: Session, name: str, sql: str) -> bool:
+    """
+    Tell whether a view that the dictionary describes could be made anew as it is printed.
+
+    MySQL describes views without looking at what they read, such as one of a column that has no name, which it
+    calls `Name_exp_1` and does not find. And both vendors describe one of a view whose owner has lost rights.
+
+    Args:
+        session: Its database is that of the view.
+        name: Of the view.
+        sql: From SHOW CREATE VIEW, as it could have been typed.
+
+    Returns:
+        False only where the server says that something is not there, or may not be called; of other
+        refusals nothing is known.
+    """
+    parts = ddl.tokens(sql)
+    begin = next(i for i, part in enumerate(parts) if not ddl.is_quoted(part) and " AS " in part)
+    select = "".join((parts[begin].partition(" AS ")[2], *parts[begin + 1 :]))
+    try:
+        with suppress(StatementError):
+            await _prepare(session, f"SELECT 1 FROM {quote(name)}")
+            return True
+    except PermissionDeniedError:  # its owner may not call a function
+        return False
+    try:
+        await _prepare(session, _CHECK_OPTION.sub("", select))
+    except StatementError as exc:
+        return exc.errno not in _NOT_THERE
+    except PermissionDeniedError:
+        return True
+    # So its owner lacks a right. It can be made all the same if that is to read; if it is to call, by nobody.
+    return not any(part[0] == "`" and after == "(" for part, after in itertools.pairwise(parts))
+
+
+async def _prepare(session: Session, query: str) -> None:
+    """Have what a query reads opened, and nothing executed; the next one takes its place."""
+    await session.query(f"PREPARE backstay_view FROM {quote_text(query)}")
 
 
 def is_doubled(sql: str, charset: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Final
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.engine.schema.databases import Schema, read_events
-from app.engine.schema.definitions import as_typed, is_doubled, view_as_typed
+from app.engine.schema.definitions import as_typed, can_be_made, is_doubled, view_as_typed
 from app.engine.server.connection import Session
 from app.engine.server.description import strictness
 from app.engine.server.errors import PASSING
@@ -24,8 +24,9 @@ from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectE
 
 # It was dropped meanwhile: a view, routine, trigger or event.
 _GONE: Final = frozenset({1146, 1305, 1360, 1539})
-
-_STORED: Final = "stored"  # in the place of a name: of a view that is not even shown
+_STORED: Final = (
+    "stored"  # in the place of a name: of a view that is not even shown, or cannot be made
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +210,8 @@ class _Reader:
             )
             return ()
         sql = await view_as_typed(self._session, utf8_only(sql), session[0])
-        return ("", "", sql, *session, "")
+        mark = "" if await can_be_made(self._session, name, sql) else _STORED
+        return (mark, "", sql, *session, "")
 
     async def _stored_view(self, name: str) -> tuple[str, ...]:
         """Put together what is stored of a view that the server does not even show."""
