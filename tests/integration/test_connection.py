@@ -381,3 +381,14 @@ async def test_connections_take_leave(mode, own_server, tmp_path):
         ((_, count),) = sql.run("SHOW GLOBAL STATUS LIKE 'Aborted_clients'")
         await backstay.close()
     assert count == "0"
+
+
+async def test_a_lock_that_others_hold_says_where_to_look(backstay, sql, database):
+    """Whatever statement waits for it in vain, whoever began it is told what to do."""
+    sql.script(["CREATE TABLE t (a INT)", "START TRANSACTION", "SELECT * FROM t"])
+
+    async with backstay.target.session({"lock_wait_timeout": "1"}) as session:
+        with pytest.raises(StatementError, match="1205") as caught:
+            await session.query(f"ALTER TABLE {database}.t ADD b INT")
+
+    assert "SHOW PROCESSLIST" in caught.value.hint

@@ -71,11 +71,13 @@ _MEANINGS: Final = {
     1205: "a lock was not granted in time",
     1213: "a deadlock",
     1264: "a number is out of range",
+    1290: "an option of the server does not allow it, such as read_only",
     1292: "a value does not fit its type",
     1300: "an invalid character string",
     1364: "a column without a default got no value",
     1366: "a value does not fit its column",
     1406: "a value is too long for its column",
+    1412: "the definition of a table has changed meanwhile",
     1451: "a row is still referred to by a foreign key",
     1452: "a foreign key has no parent",
     1526: "no partition for a row",
@@ -85,8 +87,32 @@ _MEANINGS: Final = {
     1814: "the table's file was discarded",
     1932: "the storage engine does not know the table",
     3140: "invalid JSON",
+    3572: "a lock was not granted at once",
     3819: "a check constraint failed",
     4025: "a check constraint failed",
+}
+_LOCKED: Final = (
+    "Others hold it: SHOW PROCESSLIST names long transactions and changes of tables. Wait for their end, or"
+    " end them; then try again."
+)
+_AT_ONCE: Final = "Others changed the same at that moment; try again."
+_REDEFINED: Final = (
+    "Others changed, emptied or replaced a table meanwhile; try again when nobody does."
+)
+_TIME_IS_UP: Final = (
+    "A limit on the time of statements ended it: let there be none for this user, then try again."
+)
+# What to do about what others do on the server at the same time, by the number of the server's error.
+# What the server is restricted to is told by its words.
+_MEANWHILE: Final = {
+    **dict.fromkeys((1205, 3058, 3572), _LOCKED),
+    **dict.fromkeys((1020, 1213, 1614), _AT_ONCE),
+    **dict.fromkeys((1412, 1615, 1684), _REDEFINED),
+    **dict.fromkeys((1969, 3024), _TIME_IS_UP),
+    **dict.fromkeys(
+        (1290, 1792, 1836, 3989),
+        "Somebody has set the server or the database so; try again when that is taken back.",
+    ),
 }
 _RENEW: Final = (
     "ALTER USER {who} IDENTIFIED BY ...; as an administrator gives it a new one, for {source} as well;"
@@ -194,7 +220,8 @@ def translate(exc: BaseException, *, redact: bool = False) -> AppError:
     if number == _UNSAFE_FUNCTION:
         return StatementError(f"error {number}: {text}", errno=number, hint=TRUST_HINT)
     meaning = _MEANINGS.get(number, f"'perror {number}' on the server's machine says what it means")
-    return StatementError(f"error {number}: {meaning if redact else text}", errno=number)
+    said = meaning if redact else text
+    return StatementError(f"error {number}: {said}", errno=number, hint=_MEANWHILE.get(number, ""))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """Errors of the driver become ours, without a word of the rows they are about."""
 
+import re
 import ssl
 
 import pymysql.err
@@ -40,6 +41,32 @@ def test_a_statement_without_rows_keeps_the_servers_words():
     error = translate(pymysql.err.ProgrammingError(1146, "Table 'd.t' doesn't exist"))
 
     assert str(error) == "error 1146: Table 'd.t' doesn't exist"
+
+
+@pytest.mark.parametrize(
+    ("number", "advice"),
+    [
+        (1205, "SHOW PROCESSLIST"),
+        (1213, "try again"),
+        (1290, "taken back"),
+        (1412, "try again when nobody does"),
+        (1684, "try again when nobody does"),
+        (1836, "taken back"),
+        (3024, "let there be none"),
+        (3572, "SHOW PROCESSLIST"),
+    ],
+)
+@pytest.mark.parametrize("redact", [True, False])
+def test_what_others_do_meanwhile_says_what_to_do(number, advice, redact):
+    """A lock, a deadlock, a server made read-only, a changed table: each hint tells how to go on."""
+    error = translate(pymysql.err.OperationalError(number, "in the way"), redact=redact)
+
+    assert isinstance(error, StatementError)
+    assert error.errno == number
+    assert re.search(advice, error.hint)
+    with pytest.raises(StatementError) as caught, about("shop.order"):
+        raise error
+    assert caught.value.hint == error.hint
 
 
 @pytest.mark.parametrize("number", [0, 1053, 1317, 1927, 2006, 2013])
