@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from app.domain.backups.manifest import MemberEntry, MemberKind, StatementKind
+from app.domain.backups.manifest import Manifest, MemberEntry, MemberKind, StatementKind
 from app.domain.runs.run import Run
 
 
@@ -133,4 +133,13 @@ class MemberSource(Protocol):
             ChecksumMismatchError: The bytes are not those that were written.
             StorageError: The medium failed.
         """
+        ...
+
+
+class BackupSource(MemberSource, Protocol):
+    """A backup that is open."""
+
+    @property
+    def manifest(self) -> Manifest:
+        """Return what it says of itself."""
         ...

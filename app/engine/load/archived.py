@@ -125,6 +125,22 @@ async def read_view_texts(
     }
 
 
+async def read_origins(
+    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+) -> Mapping[tuple[ObjectKind, str], Origin]:
+    """
+    Read what makes each object of a database.
+
+    Returns:
+        What was written of it, by kind and name.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+        UnsupportedObjectError: A statement is none that makes one of them, and nothing else.
+    """
+    return (await _read_contained(source, manifest, load)).origins
+
+
 async def iter_definitions(
     source: MemberSource, manifest: Manifest, tables: Collection[tuple[str, str]]
 ) -> AsyncIterator[tuple[str, str, str]]:

@@ -24,9 +24,7 @@ from app.errors import PermissionDeniedError, StatementError, UnsupportedObjectE
 
 # It was dropped meanwhile: a view, routine, trigger or event.
 _GONE: Final = frozenset({1146, 1305, 1360, 1539})
-_STORED: Final = (
-    "stored"  # in the place of a name: of a view that is not even shown, or cannot be made
-)
+_STORED: Final = "stored"  # in the place of a name: of a view not even shown, or not to be made
 
 
 @dataclass(frozen=True, slots=True)

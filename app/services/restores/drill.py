@@ -232,7 +232,7 @@ class Drills:
         state.warnings += await apply_together(session, wanted, enable_events=False)
         for load, (_, objects) in zip(loads, wanted, strict=True):
             drilled = replace(load, entry=replace(load.entry, objects=objects.entries))
-            state.warnings += await prove_inventory(session, manifest, drilled, live=False)
+            state.warnings += await prove_inventory(session, state.reader, drilled, live=False)
 
     async def _may_skip_log(self) -> bool:
         """Tell whether scratch schemas, which nobody else ever sees, can stay out of the binary log."""

@@ -238,7 +238,7 @@ class Restorer:
                     } - load.unfinished
                     found = load.settled[database.place].definitions
                     state.warnings += await prove_definitions(
-                        sessions, manifest, database, names, found=found
+                        sessions, state.reader, database, names, found=found
                     )
         return load
 
@@ -265,11 +265,10 @@ class Restorer:
     async def _prove_in_place(self, session: Session, state: RestoreState, load: Load) -> None:
         """Prove that all objects and definitions are where they should be now."""
         state.progress.enter(Phase.PROVE)
-        manifest = state.plan.manifest
         for database in state.plan.loads:
-            state.warnings += await prove_inventory(session, manifest, database)
+            state.warnings += await prove_inventory(session, state.reader, database)
             state.warnings += await prove_definitions(
-                [session], manifest, database, load.unfinished, live=True
+                [session], state.reader, database, load.unfinished, live=True
             )
 
     async def _await_snapshots(self, session: Session, state: RestoreState) -> None:

@@ -286,9 +286,9 @@ class RecoveryService:
                 folds = await folds_names(sessions[0])
                 for planned in loads:
                     load = await as_of_today(reader, manifest, planned, folds=folds)
-                    warnings += await prove_inventory(sessions[0], manifest, load)
+                    warnings += await prove_inventory(sessions[0], reader, load)
                     names = {table.name for table in load.entry.tables}
-                    warnings += await prove_definitions(sessions, manifest, load, names)
+                    warnings += await prove_definitions(sessions, reader, load, names)
                 tables = [
                     (load.entry.name, Table(load.target, entry))
                     for load in loads
