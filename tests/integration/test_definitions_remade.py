@@ -232,3 +232,31 @@ async def test_a_view_with_a_column_of_no_name_comes_back(backstay, sql, databas
 
     assert next(row[0] for row in sql.run("SHOW COLUMNS FROM v")) == ""
     await backstay.round_trip(database)
+
+
+INTERSECTIONS = {
+    "other": "SELECT a FROM t INTERSECT SELECT 1 EXCEPT SELECT 2",
+    "words": "SELECT a, '(`a` is not null) and (`a` is not null)' AS b FROM t WHERE (a = 1 OR b = 2)"
+    " INTERSECT SELECT 1, 'x'",
+    "several": "SELECT a, b FROM t WHERE a BETWEEN (0 + 1) AND (b + 1) INTERSECT SELECT 1, 2",
+    "grouped": "SELECT COUNT(*) FROM t INTERSECT SELECT MAX(a) FROM t HAVING MAX(a) IS NOT NULL",
+    "within": "SELECT a FROM t WHERE a IN (SELECT b FROM t INTERSECT SELECT 1)",
+}
+
+
+async def test_intersections_come_back_as_they_were(backstay, sql, database):
+    """MySQL writes into such a view that a column is not NULL, once more each time that it is made."""
+    sql.script([
+        "CREATE TABLE t (a INT, b INT)",
+        "INSERT INTO t VALUES (1, 2), (NULL, 3)",
+        *(f"CREATE VIEW {name} AS {query}" for name, query in INTERSECTIONS.items()),
+    ])
+    manifest = await backstay.backup(database)
+    before = {name: sql.run(f"SELECT * FROM {name}") for name in INTERSECTIONS}
+
+    copy = await backstay.copy(manifest)
+    again = await backstay.copy(await backstay.backup(copy))
+    await backstay.restore(manifest)
+
+    for place in (database, copy, again):
+        assert {name: sql.run(f"SELECT * FROM {place}.{name}") for name in INTERSECTIONS} == before

@@ -29,6 +29,7 @@ _BACKSLASHES: Final = {
 }  # fmt: skip
 # A name of which nothing is left.
 TAKEN_AWAY: Final = "\x01"
+_NOT_NULL: Final = " is not null)"
 _CHECK_OPTION: Final = re.compile(r" WITH (?:CASCADED|LOCAL) CHECK OPTION\Z")
 # A column, or anything else, that is not where a view looks for it.
 _NOT_THERE: Final = frozenset({1054, 1356})
@@ -147,7 +148,7 @@ async def view_as_typed(session: Session, sql: str, charset: str) -> str:
     Returns:
         The same view as it could have been typed.
     """
-    return _with_named_columns(await _with_named_calls(session, sql, charset))
+    return _without_repeated(_with_named_columns(await _with_named_calls(session, sql, charset)))
 
 
 async def _with_named_calls(session: Session, sql: str, charset: str) -> str:
@@ -194,6 +195,44 @@ def _with_named_columns(sql: str) -> str:
         quote(TAKEN_AWAY) if part == "``" and before.endswith(" AS ") else part
         for before, part in pairs
     )
+
+
+def _without_repeated(sql: str) -> str:
+    """
+    Say once that a column of an INTERSECT is not NULL.
+
+    MySQL takes that for granted whenever such a view is made, and prints it, so what it prints grows with each.
+
+    Args:
+        sql: From SHOW CREATE VIEW.
+
+    Returns:
+        The same view, as it was made first.
+    """
+    if " intersect " not in sql or _NOT_NULL not in sql:
+        return sql
+    groups: list[list[list[str]]] = [[[]]]  # of each open bracket what stands between its `and`s
+    for part in ddl.tokens(sql):
+        if part == "(":
+            groups.append([[]])
+        elif part == ")" and len(groups) > 1:
+            closed = _bracketed(["".join(parts) for parts in groups.pop()])
+            groups[-1][-1].append(closed)
+        elif part == " and ":
+            groups[-1].append([])
+        else:
+            groups[-1][-1].append(part)
+    return "(".join(" and ".join("".join(parts) for parts in group) for group in groups)
+
+
+def _bracketed(terms: Sequence[str]) -> str:
+    """Put what `and` joins into brackets, unless only one term is left that has some."""
+    kept = [
+        term
+        for index, term in enumerate(terms)
+        if not (term.endswith(_NOT_NULL) and term in terms[:index])
+    ]
+    return kept[0] if len(kept) == 1 < len(terms) else f"({' and '.join(kept)})"
 
 
 async def can_be_made(session: Session, name: str, sql: str) -> bool:

@@ -15,6 +15,8 @@ from app.engine.sql.ddl import (
 from app.engine.sql.quoting import quote
 
 
+# What a SELECT may say before its columns.
+_MODIFIER: Final = re.compile(r"\bselect (?:\w+ )*straight_join \Z")
 _SELECT: Final = re.compile(r"\bselect\b")
 _WITH: Final = re.compile(r"\bwith (?!(?:local |cascaded )?check)")
 # What a default may ask of a sequence.
@@ -170,7 +172,8 @@ def _used(parts: Sequence[str]) -> Iterator[int]:
         elif not is_quoted(part):
             words = part.lower()
             queries[-1] |= bool(_SELECT.search(words))
-            is_next = words.endswith("join ") or (queries[-1] and words.endswith("from "))
+            is_join = words.endswith("join ") and not _MODIFIER.search(words)
+            is_next = is_join or (queries[-1] and words.endswith("from "))
 
 
 def _chain(parts: Sequence[str], index: int) -> tuple[tuple[str, str], str]:
