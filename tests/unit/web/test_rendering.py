@@ -62,6 +62,14 @@ def test_no_template_leads_to_a_fixed_path(file):
     assert re.findall(r"""\b(?:href|src|\w*action|hx-\w+)=["']/[^"']*""", file.read_text()) == []
 
 
+@pytest.mark.parametrize("file", TEMPLATE_FILES, ids=lambda file: file.stem)
+def test_every_instant_is_shown_as_people_read_it(file):
+    """Also what only somebody who listens to the page gets: never with microseconds and an offset."""
+    shown = re.findall(r"\{\{ [\w.]+(?:_at|_until) \}\}", file.read_text())
+
+    assert shown == []
+
+
 def test_what_has_no_path_is_an_error(app):
     """A name that nobody knows, and parts that the path has not."""
     with pytest.raises(NoMatchFound):
