@@ -8,7 +8,7 @@ from pydantic import Field
 from app.documents.backups import BackupCreated, Position, PrintedBackupCreated
 from app.documents.base import BackupIdText, Bytes, Document, Seconds, Success
 from app.documents.restores import LogPlaceFacts, Refusal, SpaceFacts
-from app.domain.backups.copies import CopiedBackup
+from app.domain.backups.catalogue import CopiedBackup
 from app.domain.backups.manifest import Manifest
 from app.domain.restores.points import RecoverPlan, RecoveryDrill
 

@@ -15,8 +15,8 @@ from app.documents.derived import document_of_copy
 from app.documents.restores import DrillPassed, DryRun, Restored
 from app.documents.retention import Pruned
 from app.domain.backups.backup import BackupRequest
+from app.domain.backups.catalogue import CopiedBackup
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
-from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.pruning import PruneResult
 from app.domain.document import JsonObject, adapter_of

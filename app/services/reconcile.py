@@ -11,7 +11,7 @@ from app.documents.backups import BackupDeleted
 from app.documents.base import Document
 from app.documents.derived import RecoveredOnce, document_of_copy
 from app.documents.restores import Restored
-from app.domain.backups.copies import CopiedBackup
+from app.domain.backups.catalogue import CopiedBackup
 from app.domain.ids import BackupId, instant_of
 from app.domain.runs.failures import failure
 from app.domain.runs.run import Run, RunFilter, RunKind, RunState

@@ -252,7 +252,7 @@ def test_a_manifest_that_was_changed_or_is_newer_is_refused(cli, sql, database):
     listed = cli("backup", "list")
 
     body = text.partition(b',\n"manifest_sha256"')[0].replace(
-        b'"format_version":2', b'"format_version":3'
+        b'"format_version":2', b'"format_version":4'
     )
     seal = hashlib.sha256(body).hexdigest().encode()
     manifest.write_bytes(body + b',\n"manifest_sha256":"' + seal + b'"}\n')

@@ -153,3 +153,22 @@ def test_the_encrypted_schedule_makes_a_backup_that_comes_back_without_us(cli, s
     subprocess.run(["sh", "-ec", line], check=True, cwd=cli.home)
     assert sql.run(f"SELECT COUNT(*) FROM {database}_check.users") == [(2,)]
     sql.script([f"DROP DATABASE {database}_check"])
+
+
+@pytest.mark.parametrize("others", [1, 120])
+def test_one_table_comes_back_by_hand(cli, sql, database, others):
+    """Only that one, out of a member that it shares with others; so of a backup of more than 100 tables."""
+    section = README.partition("## Restore without Backstay\n")[2].partition("\n## ")[0]
+    by_hand = re.findall(r"^```sh\n(.*?)^```", section, re.MULTILINE | re.DOTALL)[-1]
+    sql.script(["CREATE TABLE users (id INT PRIMARY KEY)", "INSERT INTO users VALUES (1), (2)"])
+    sql.script([f"CREATE TABLE other_{n} (id INT PRIMARY KEY)" for n in range(others)])
+    file = cli.json("backup", "create", "--database", database)["full_path"]
+    sql.script([f"CREATE DATABASE {database}_check"])
+    port = cli.url.rsplit(":", 1)[1].partition("/")[0]
+    client = f"{CLIENT} --no-defaults --protocol=tcp --host=127.0.0.1 --user=root --port={port}"
+    line = by_hand.replace("| mariadb shop_check", f"| {client} {database}_check")
+    subprocess.run(["sh", "-ec", line.replace("FILE", file)], check=True, cwd=cli.home)
+
+    assert sql.run(f"SELECT COUNT(*) FROM {database}_check.users") == [(2,)]
+    assert sql.run(f"SHOW TABLES FROM {database}_check") == [("users",)]
+    sql.script([f"DROP DATABASE {database}_check"])

@@ -18,6 +18,7 @@ from typing import Final
 
 from app.domain.backups.manifest import Manifest
 from app.domain.backups.seal import decode
+from app.domain.backups.thinning import thinned
 from app.domain.document import adapter_of
 from app.errors import ChecksumMismatchError, ManifestError
 
@@ -45,7 +46,7 @@ def write_footer(draft: Manifest, *, before: int = 0) -> Iterator[bytes]:
     Yields:
         Whole lines of at most `LINE_BYTES`, ASCII; in all, the JSON is in memory once.
     """
-    body = adapter_of(Manifest).dump_json(draft, ensure_ascii=True)
+    body = adapter_of(Manifest).dump_json(thinned(draft), ensure_ascii=True)
     head = {
         "footer": 1,
         "json_bytes": len(body),

@@ -13,8 +13,8 @@ from typing import Final
 
 from app.archive.file.codec import MAX_RATIO
 from app.archive.file.sharing import SHARED_KINDS
+from app.domain.backups.formats import SHARING_VERSION
 from app.domain.backups.manifest import (
-    FOR_THE_CLIENT,
     Manifest,
     MemberEntry,
     MemberKind,
@@ -22,6 +22,7 @@ from app.domain.backups.manifest import (
     StatementKind,
     TableEntry,
 )
+from app.domain.backups.thinning import without_digest
 from app.errors import ManifestError
 from app.storage import layout
 
@@ -35,8 +36,6 @@ MAX_MEMBERS: Final = 5_000_000
 MAX_STATEMENTS: Final = 50_000_000
 # Text of a shared member, several times what this program writes; it is inflated for each of its tables.
 MAX_SHARED_BYTES: Final = 4 << 20
-# The first version with shared members, and with statements that only the digest of a member proves.
-_SHARING_VERSION: Final = 2
 
 _K = StatementKind
 _ANYWHERE: Final = frozenset({_K.TEXT, _K.SESSION, _K.DATABASE})
@@ -122,7 +121,7 @@ def _check_place(
         _require(member.offset == end, where, f"at {member.offset}, the one before ends at {end}")
         _require(member.within == 0, where, f"begins at {member.within} of its text")
         return
-    _require(manifest.format_version >= _SHARING_VERSION, where, "shared in an old format")
+    _require(manifest.format_version >= SHARING_VERSION, where, "shared in an old format")
     _require({member.kind, before.kind} <= SHARED_KINDS, where, "shared, and not of a table")
     same = (member.size, member.sha256) == (before.size, before.sha256)
     _require(same, where, "shared, of another size or digest")
@@ -143,12 +142,11 @@ def _check_member(manifest: Manifest, member: MemberEntry, number: int) -> None:
     single = number in {0, len(manifest.members) - 1}
     edge = member.kind in {MemberKind.HEADER, MemberKind.FOOTER}
     _require(single == edge, where, f"a {member.kind.value} does not belong here")
-    is_proven = manifest.format_version < _SHARING_VERSION
+    proven_by_member = without_digest(manifest.format_version)
     for statement in member.statements:
         _check_statement(member, statement, where)
-        may_lack = statement.kind in FOR_THE_CLIENT and not is_proven
         has_digest = bool(_SHA256.fullmatch(statement.sha256))
-        lacks_it = may_lack and not statement.sha256
+        lacks_it = not statement.sha256 and statement.kind in proven_by_member
         _require(has_digest or lacks_it, where, "a statement without SHA-256")
     raw_size = sum(statement.raw_size for statement in member.statements)
     _require(raw_size == member.raw_size, where, f"statements of {raw_size} bytes")

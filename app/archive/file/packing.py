@@ -7,13 +7,13 @@ from functools import lru_cache
 
 from app.archive.file import codec as codecs
 from app.domain.backups.manifest import (
-    FOR_THE_CLIENT,
     Codec,
     MemberEntry,
     MemberKind,
     StatementEntry,
     StatementKind,
 )
+from app.domain.backups.thinning import FOR_THE_CLIENT
 from app.domain.ports import Statement
 
 

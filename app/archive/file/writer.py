@@ -21,6 +21,7 @@ from itertools import chain
 from threading import Event
 from typing import Final, Self
 
+from app.archive.file.codec import SHARED_LEVEL
 from app.archive.file.content import WrittenContent
 from app.archive.file.footer import write_footer
 from app.archive.file.index import check_index
@@ -39,6 +40,7 @@ from app.domain.backups.manifest import (
     MemberEntry,
     MemberKind,
 )
+from app.domain.backups.thinning import version_for
 from app.domain.ids import BackupId
 from app.domain.ports import Statement
 from app.errors import AppError, StorageError
@@ -87,6 +89,8 @@ class ArchiveWriter:
         self.size = 0
         self.raw_size = 0
         self._new_packer = partial(MemberPacker, codec, level)
+        shared_level = SHARED_LEVEL.get(codec) if level is None else level
+        self._new_shared_packer = partial(MemberPacker, codec, shared_level)
         # A level that somebody has chosen may be slow: nothing of it runs in the event loop.
         self._small_bytes = _SMALL_BYTES if level is None else -1
         self._directory = directory
@@ -231,7 +235,7 @@ class ArchiveWriter:
         """Write the member of the small tables that wait for one."""
         parts = self._shared.take()
         if parts:
-            work = partial(pack, self._new_packer, parts)
+            work = partial(pack, self._new_shared_packer, parts)
             await self._put_member(*await run_in_thread(work, executor=self._pool))
 
     async def _put_member(self, pieces: Sequence[bytes], packer: MemberPacker) -> None:
@@ -293,6 +297,7 @@ class ArchiveWriter:
             size=self._file().stored.size,
             checksum=self._file().checksum,
             recipients=self._keys.recipient_ids(),
+            format_version=version_for(draft.tables_count),
         )
 
     async def _read_back(self, manifest: Manifest, listener: Listener | None) -> None:

@@ -37,8 +37,8 @@ from app.documents.backups import (
     PrintedBackupCreated,
 )
 from app.documents.derived import printed_copy
+from app.domain.backups.catalogue import CopiedBackup
 from app.domain.backups.check_notes import VerifyLevel, VerifyReport
-from app.domain.backups.copies import CopiedBackup
 from app.domain.backups.manifest import Codec, Manifest
 from app.domain.places.sizes import size
 from app.services.backups.options import BackupOptions

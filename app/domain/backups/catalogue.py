@@ -6,6 +6,7 @@ from datetime import datetime
 
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.check_notes import Pin
+from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
 from app.errors import AppError
 
@@ -80,3 +81,22 @@ class BackupPage:
     total: int
     survey: Survey
     pins: Mapping[str, Pin | None]
+
+
+@dataclass(frozen=True, slots=True)
+class CopiedBackup:
+    """
+    A copy that was proven.
+
+    Attributes:
+        file: Name of its data file.
+        size: Bytes of that.
+        checksum: SHA-256 of that.
+        manifest: None when it is encrypted for others.
+    """
+
+    backup_id: BackupId
+    file: str
+    size: int
+    checksum: str
+    manifest: Manifest | None

@@ -10,7 +10,12 @@ from app.errors import ManifestError
 
 
 FORMAT: Final = "backstay"
-FORMAT_VERSION: Final = 2
+# The newest that is understood.
+FORMAT_VERSION: Final = 3
+# The first with small tables that share members, and with statements that only the digest of one proves.
+SHARING_VERSION: Final = 2
+# The first whose index leaves out what follows from what stands before it.
+THIN_VERSION: Final = 3
 # Of the envelope around an encrypted manifest.
 ENVELOPE_FORMAT: Final = "backstay-encrypted"
 ENVELOPE_VERSION: Final = 1

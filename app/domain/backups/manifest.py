@@ -2,6 +2,7 @@
 The manifest: what one backup holds, where every byte of it lies, and how to check each.
 
 The classes are the keys of docs/format.md, one to one; `app.domain.backups.seal` is the only way in.
+What a file leaves out since it follows from something else (`app.domain.backups.thinning`) is here again.
 """
 
 import operator
@@ -12,7 +13,7 @@ from typing import Annotated, Final
 
 from pydantic import Field
 
-from app.domain.backups.formats import FORMAT, FORMAT_VERSION
+from app.domain.backups.formats import FORMAT, SHARING_VERSION
 from app.domain.ids import BackupId
 
 
@@ -66,10 +67,6 @@ class StatementKind(StrEnum):
     ACCOUNT = "account"  # CREATE USER, CREATE ROLE, GRANT; only on request
 
 
-# What only the mysql client executes, so that the digest of its member is proof enough.
-FOR_THE_CLIENT: Final = frozenset({StatementKind.TEXT, StatementKind.DATABASE, StatementKind.DROP})
-
-
 class ObjectKind(StrEnum):
     """Everything in a database that is not a table or sequence."""
 
@@ -91,7 +88,7 @@ class StatementEntry:
         kind: What it does.
         raw_size: Bytes of SQL, terminator and line end included.
         sha256: Digest of those bytes, 64 lower-case hex digits; may be empty of what is for the client.
-        name: Object it is about, empty for data and session statements.
+        name: Object it is about; empty for data and session statements, and of a table, as its member names it.
         rows: Rows it inserts.
         lower: Inclusive lower bound of the key range it was read from, SQL literals; empty = none.
         upper: Exclusive upper bound; both may be shorter than the key.
@@ -134,7 +131,7 @@ class MemberEntry:
     offset: int
     size: int
     raw_size: int
-    sha256: str
+    sha256: Annotated[str, Field(default=""), _SPARSE]
     database: Annotated[str, _SPARSE] = ""
     table: Annotated[str, _SPARSE] = ""
     statements: Annotated[tuple[StatementEntry, ...], _SPARSE] = ()
@@ -195,11 +192,12 @@ class TableEntry:
         session: Variables, with their values, of a session that computes the stored generated columns
             as they are, and makes the partitions; empty = the one that a restore has anyway.
         unrepeatable: Stored generated columns that no session computes, and rules (`CHECK `c``) that rows break.
+        like: In a file only: the table listed before it that has the same engine, columns, index and key.
     """
 
     name: str
     sequence: Annotated[bool, Field(default=False), _SPARSE]
-    engine: str
+    engine: Annotated[str, Field(default=""), _SPARSE]
     columns: tuple[ColumnEntry, ...]
     index: Annotated[str, Field(default=""), _SPARSE]
     key: Annotated[tuple[str, ...], Field(default=()), _SPARSE]
@@ -213,6 +211,7 @@ class TableEntry:
     counter: Annotated[int, _SPARSE] = 0
     session: Annotated[tuple[tuple[str, str], ...], _SPARSE] = ()
     unrepeatable: Annotated[tuple[str, ...], _SPARSE] = ()
+    like: Annotated[str, _SPARSE] = ""
 
     @property
     def holds_rows(self) -> bool:
@@ -391,7 +390,7 @@ class Manifest:
     recovered_from: str = ""
     recovered_in: str = ""
     format: str = FORMAT
-    format_version: int = FORMAT_VERSION
+    format_version: int = SHARING_VERSION
 
     @property
     def content_size(self) -> int:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 
 from app.domain.backups.formats import require_format
 from app.domain.backups.manifest import Manifest
+from app.domain.backups.thinning import filled, thinned
 from app.domain.document import adapter_of
 from app.errors import ChecksumMismatchError, ManifestError
 
@@ -26,7 +27,7 @@ def to_json(manifest: Manifest) -> bytes:
         UTF-8 JSON, one object, one line break at the end. `manifest_sha256` is the digest of every
         byte before its own separating comma, so that a single flipped byte anywhere is seen.
     """
-    return seal(adapter_of(Manifest).dump_json(manifest))
+    return seal(adapter_of(Manifest).dump_json(thinned(manifest)))
 
 
 def seal(document: bytes) -> bytes:
@@ -88,8 +89,9 @@ def decode(body: bytes, *, source: str) -> Manifest:
     """
     require_format(body, source=source)
     try:
-        return adapter_of(Manifest).validate_json(body)
+        manifest = adapter_of(Manifest).validate_json(body)
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
         where = ".".join(str(part) for part in first["loc"])
         raise ManifestError(f"{source}: {where}: {first['msg']}") from exc
+    return filled(manifest, source=source)

@@ -78,12 +78,8 @@ class SchemaDump:
         statements = [
             *self.prelude(table),
             *loose,
-            Statement(
-                StatementKind.DROP,
-                f"DROP {what} IF EXISTS {quote(table.name)};\n".encode(),
-                name=table.name,
-            ),
-            Statement(kind, f"{sql};\n".encode(), name=table.name),
+            Statement(StatementKind.DROP, f"DROP {what} IF EXISTS {quote(table.name)};\n".encode()),
+            Statement(kind, f"{sql};\n".encode()),
         ]
         if table.entry.engine == "MEMORY":
             statements.insert(-1, Statement(StatementKind.TEXT, _ROOM_IN_MEMORY))
@@ -95,7 +91,7 @@ class SchemaDump:
             statements.append(Statement(StatementKind.TEXT, text.encode()))
         if table.entry.sequence:
             statements += [
-                Statement(StatementKind.SEQUENCE, position, name=table.name)
+                Statement(StatementKind.SEQUENCE, position)
                 for position in await sequence_position(session, table)
             ]
         await self.sink.append(

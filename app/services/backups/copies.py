@@ -12,7 +12,7 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.copying import copy_archive, rewrap_archive
 from app.archive.file.stored import ByteListener, Published
 from app.concurrency import run_in_thread
-from app.domain.backups.copies import CopiedBackup
+from app.domain.backups.catalogue import CopiedBackup
 from app.domain.backups.manifest import Manifest
 from app.domain.ids import BackupId
 from app.domain.places.sizes import size

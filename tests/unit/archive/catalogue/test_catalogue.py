@@ -194,7 +194,7 @@ def test_a_manifest_of_another_backup_is_a_problem(tmp_path):
 def test_a_manifest_of_a_newer_format_is_kept(tmp_path):
     """It is listed as a problem; a rebuild that cannot read the footer either changes nothing."""
     catalogue, manifest = make_backup(tmp_path)
-    newer = to_json(replace(manifest, format_version=3))
+    newer = to_json(replace(manifest, format_version=4))
     note_of(tmp_path, manifest).write_bytes(newer)
     data = (tmp_path / manifest.file).read_bytes()
     (tmp_path / manifest.file).write_bytes(data[:-1] + bytes([data[-1] ^ 1]))

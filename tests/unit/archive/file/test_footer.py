@@ -95,7 +95,7 @@ def test_a_footer_that_is_no_manifest_is_told():
         lines = b"-- " + json.dumps(head, separators=(",", ":")).encode() + b"\n-- |" + body + b"\n"
         return lines + b"-- footer bytes: %020d\n" % (len(lines) + TRAILER_BYTES)
 
-    for body in (b"{}", b"[]", b"[" * 200_000, b'{"format":"backstay","format_version":3}'):
+    for body in (b"{}", b"[]", b"[" * 200_000, b'{"format":"backstay","format_version":4}'):
         with pytest.raises(ManifestError):
             read_footer(footer_of(body), source="x")
     text = b"-- no head\n"

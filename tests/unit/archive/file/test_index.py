@@ -103,6 +103,17 @@ def test_the_first_version_shares_nothing(manifest):
         check_index(replace(manifest, format_version=1))
 
 
+def test_a_definition_without_a_digest_is_one_of_version_3(manifest):
+    """There the digest of its member proves it; rows have one of their own in all versions."""
+    bare = with_statement(manifest, MemberKind.SCHEMA, sha256="")
+
+    check_index(replace(bare, format_version=3))
+    with pytest.raises(ManifestError, match="without SHA-256"):
+        check_index(bare)
+    with pytest.raises(ManifestError, match="without SHA-256"):
+        check_index(replace(with_statement(manifest, MemberKind.DATA, sha256=""), format_version=3))
+
+
 def test_rows_must_be_those_of_the_tables(manifest):
     """A table that is not listed, or listed with other rows, or twice as often."""
     database = manifest.databases[0]
