@@ -20,7 +20,7 @@ DOCUMENTED = {0, 2, *EXIT_CODES.values()}
 NOWHERE = "mysql://nobody:hunter2secret@127.0.0.1:1/"
 RED = "\x1b[31m"
 VALUES = (
-    "", "-1", "0", "9" * 23, "\udcff\udcfe", "a\nb", "nan", "inf", "1e999", "+inf", "٣", "1_000", "x" * 70_000,
+    "", "-1", "0", "9" * 23, "9" * 5000, "\udcff\udcfe", "a\nb", "nan", "inf", "1e999", "+inf", "٣", "1_000", "x" * 70_000,
     "/etc/passwd", "../..", "latest", "%s{0}", "2026-13-45T99:99", "9999-12-31T23:59:59.999999+00:00",
     "0001-01-01T00:00:00-23:59", "mysql://[::1", "[bold]x[/nosuch]", f"{RED}red", "\U0001f600",
     "backup_65ba1f2f3d4e5",

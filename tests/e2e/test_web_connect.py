@@ -141,6 +141,7 @@ def test_a_server_is_connected_and_used_at_once_and_ever_after(lone_api, account
         ({"host": "", "socket": "/nowhere/mysqld.sock"}, 422, "no such file"),
         ({"host": ""}, 422, "Either a host, or a socket"),
         ({"port": "70000"}, 422, "A number from 1 to 65535"),
+        ({"port": "9" * 5000}, 422, "A number from 1 to 65535"),
         ({"host": "no such host"}, 422, "host"),
         ({"user": ""}, 422, "Whose account is it?"),
         ({"ssl_mode": "SOMETIMES"}, 422, "One of these."),

@@ -1,5 +1,6 @@
 """Points in time: what somebody wants to go back to, and what that means in the binary log."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -154,6 +155,8 @@ class RecoverPlan:
             raise problem
 
 
+# As many digits as the largest offset has: Python refuses to read numbers of thousands.
+_OFFSET: Final = re.compile(r"[0-9]{1,20}")
 _HINT: Final = "Give exactly one of --to-time, --to-gtid, --before-gtid and --to-position."
 
 
@@ -186,7 +189,7 @@ def parse_point(time: datetime | None, gtid: str, before_gtid: str, position: st
 
 def _position(text: str) -> Point:
     file, _, offset = text.rpartition(":")
-    if not file or not (offset.isascii() and offset.isdigit()):
+    if not file or not _OFFSET.fullmatch(offset):
         raise InvalidRequestError(
             f"{text[:80]!r} is no position",
             hint="Write it as FILE:OFFSET, such as binlog.000012:4711.",

@@ -1,5 +1,6 @@
 """What a new installation begins with: the first admin, and the server that is backed up."""
 
+import re
 from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
@@ -35,6 +36,8 @@ _STATUSES: Final = {
     TooManyAttemptsError: HTTPStatus.TOO_MANY_REQUESTS,
 }
 
+# Not more digits than a port has: Python refuses to read numbers of thousands.
+_PORT: Final = re.compile(r"[0-9]{1,5}")
 _MOST_PORT: Final = 65_535
 _FIELDS: Final = ("host", "port", "socket", "user", "database", "ssl_mode", "ssl_ca")
 _TLS: Final = {
@@ -147,7 +150,7 @@ def _address_errors(typed: Mapping[str, str]) -> dict[str, str]:
     if bool(typed["host"]) == bool(typed["socket"]):
         errors["host"] = "Either a host, or a socket of this machine."
     port = typed["port"]
-    if port and not (port.isascii() and port.isdigit() and 0 < int(port) <= _MOST_PORT):
+    if port and not (_PORT.fullmatch(port) and 0 < int(port) <= _MOST_PORT):
         errors["port"] = f"A number from 1 to {_MOST_PORT}."
     if not typed["user"]:
         errors["user"] = "Whose account is it?"

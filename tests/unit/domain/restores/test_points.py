@@ -42,6 +42,7 @@ def test_a_position_is_a_file_and_an_offset():
         (None, "", "", "binlog.000012"),
         (None, "", "", "binlog.000012:x"),
         (None, "", "", ":12"),
+        (None, "", "", "binlog.000012:" + "9" * 5000),
     ],
 )
 def test_what_is_no_point_is_refused(given):
