@@ -93,6 +93,16 @@ def test_no_page_offers_a_backup_before_there_is_a_server(lone_api, role):
     assert ('href="/server/connect"' in web.get("/backups").text) == (role == "admin")
 
 
+def test_pages_of_nothing_offer_no_filter_and_tell_of_nothing_else(lone_api):
+    """Where there is no backup and no archive of the log there is nothing to look for, and no key that is missing."""
+    web = WebClient(lone_api)
+    assert 'role="search"' not in web.get("/backups").text
+    assert 'role="search"' in web.get("/backups?text=lost").text
+    points = web.get("/point-in-time").text
+    assert "No moment yet:" in points
+    assert "needs its key" not in points
+
+
 def test_commands_that_need_a_server_are_refused_as_before(lone_api):
     """By the variable that is missing; the doctor examines everything else."""
     made = lone_api.cli("backup", "create")
