@@ -142,7 +142,7 @@ def test_an_empty_machine_becomes_a_proven_restore(visitors, own_api, server, sq
     page = make_admin(visitor, api.log)
     expect(step(page, "Connect the server")).to_contain_text("to do")
 
-    page.get_by_role("link", name="Connect the server").click()
+    step(page, "Connect the server").get_by_role("link").click()
     make_account(page, sql, shop)
     connect(page, server, shop, password="not this one")
     expect(page.get_by_text("The server does not let us in")).to_be_visible()
