@@ -174,10 +174,14 @@ class ReadAhead:
         """Fetch what a read up to `end` wants now, and some of what nobody else has; the lock is held."""
         ahead = min(series.read_bytes, _MOST_AHEAD_BYTES)
         stop = min([s.begin for s in self._series if s.begin >= series.end], default=self._size)
-        until = max(end, min(end + ahead, stop))
-        while series.end < until:
-            length = min(max(size, _LEAST_EXTENT_BYTES), _EXTENT_BYTES, stop - series.end)
+        until = min(end + ahead, stop)
+        # A few large ones: a request costs a store about as much as the bytes of 2 MiB do.
+        usual = min(max(size, _LEAST_EXTENT_BYTES, ahead // _AT_ONCE), _EXTENT_BYTES)
+        while series.end < end or series.end + min(usual, stop - series.end) <= until:
+            length = min(usual, stop - series.end)
             length = max(length, end - series.end)  # all that is wanted now is one request
+            if length == 0:
+                break
             fetched = self._submit(series.end, length)
             extent = _Extent(series.end, series.end + length, fetched, series.end)
             series.extents.append(extent)

@@ -79,6 +79,20 @@ def test_reads_in_a_row_are_fetched_ahead(size):
     pytest.fail(f"no faster than one after the other: {shares}")
 
 
+@pytest.mark.parametrize("size", [3_000, 60_000, 350_000])
+def test_small_reads_in_a_row_are_few_requests(size):
+    """Each costs the store as much as a megabyte or two: they grow with what was read."""
+    data = DATA * 4
+    source = Source(data)
+    ahead = ReadAhead(source, len(data))
+    offsets = range(0, len(data), size)
+    read = [ahead.read(offset, min(size, len(data) - offset)) for offset in offsets]
+    ahead.close()
+
+    assert b"".join(read) == data
+    assert len(source.fetched) < 45
+
+
 def timed(read, parts):
     """Read parts one after the other; returns them, and how long that took."""
     began = time.monotonic()
