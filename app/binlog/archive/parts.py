@@ -1,7 +1,8 @@
 """Parts of files as they are read back: sealed segments and the tail, behind one face."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 from app.binlog.archive.documents import HINT, Head, Received
@@ -202,17 +203,24 @@ def parts_of(stored: StoredStream) -> tuple[Part, ...]:
     """Return the parts of a stream in order; raises BinlogDamagedError, StorageError."""
     parts: list[Part] = []
     committed = stored.document.first_committed_ms
+    # Nobody changes one, and a segment begins with what the one before it ends with.
+    state = lru_cache(maxsize=1)(partial(_state, stored=stored))
     for sealed in stored.segments:
-        parts.append(_sealed_part(stored, sealed, committed))
+        parts.append(_sealed_part(stored, sealed, committed, state))
         committed = sealed.segment.committed_ms
     if stored.tail is not None and stored.tail_size:
         parts.append(_tail_part(stored, stored.tail, committed))
     return tuple(parts)
 
 
-def _sealed_part(stored: StoredStream, sealed: Sealed, committed_ms: int) -> Part:
+def _sealed_part(
+    stored: StoredStream,
+    sealed: Sealed,
+    committed_ms: int,
+    state: Callable[[str | None], GtidState | None],
+) -> Part:
     segment, head = sealed.segment, sealed.segment.head
-    before = _state(head.gtids, stored)
+    before = state(head.gtids)
     return Part(
         directory=stored.directory,
         stream=stored.document.stream,
@@ -223,7 +231,7 @@ def _sealed_part(stored: StoredStream, sealed: Sealed, committed_ms: int) -> Par
         size=segment.end,
         is_closed=segment.next is not None,
         before=Border(before, committed_ms),
-        after=Border(_state(segment.gtids, stored), segment.committed_ms),
+        after=Border(state(segment.gtids), segment.committed_ms),
         format_event=head.format_event,
         clock=segment.clock,
         latest_ms=segment.clock[-1][1] if segment.clock else 0,

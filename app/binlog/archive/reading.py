@@ -8,6 +8,8 @@ the rules of a log. What lies in a tail counts up to the last whole transaction.
 import base64
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -108,6 +110,10 @@ class ArchivedStream:
     def _by_number(self) -> dict[int, ArchivedFile]:
         return {file.number: file for file in self.files}
 
+    @cached_property
+    def _of_file(self) -> dict[int, list[Part]]:
+        return {number: [*parts] for number, parts in groupby(self._parts, attrgetter("number"))}
+
     @property
     def segments(self) -> tuple[Sealed, ...]:
         """What is sealed of it, in order."""
@@ -199,8 +205,8 @@ class ArchivedStream:
 
     def parts(self, number: int, start: int, end: int) -> Iterator[Part]:
         """Yield the parts that have bytes of a file from one position to another."""
-        for part in self._parts:
-            if part.number == number and part.size > start and part.start < end:
+        for part in self._of_file.get(number, ()):
+            if part.size > start and part.start < end:
                 yield part
 
     def format_event(self, number: int) -> bytes:
@@ -214,15 +220,14 @@ class ArchivedStream:
             BinlogDamagedError: The file is not archived, or not what was written.
             StorageError: The medium does not answer.
         """
-        for part in self._parts:
-            if part.number != number:
-                continue
-            known = part.sealed.segment.format_event if part.sealed else part.format_event
-            if known:
-                return base64.b64decode(known)
-            head = b"".join(self.blocks(number, len(MAGIC), len(MAGIC) + HEADER_BYTES))
-            return b"".join(self.blocks(number, len(MAGIC), len(MAGIC) + read_header(head).size))
-        raise BinlogDamagedError(f"{self.id}: the archive has no file {number}", hint=HINT)
+        if number not in self._of_file:
+            raise BinlogDamagedError(f"{self.id}: the archive has no file {number}", hint=HINT)
+        first = self._of_file[number][0]
+        known = first.sealed.segment.format_event if first.sealed else first.format_event
+        if known:
+            return base64.b64decode(known)
+        head = b"".join(self.blocks(number, len(MAGIC), len(MAGIC) + HEADER_BYTES))
+        return b"".join(self.blocks(number, len(MAGIC), len(MAGIC) + read_header(head).size))
 
     def border_at(self, number: int, position: int) -> Border | None:
         """
@@ -231,10 +236,9 @@ class ArchivedStream:
         Returns:
             None when the place lies in a transaction, in an event, or not in the archive.
         """
-        for part in self._parts:
-            if part.number == number and part.start <= position <= part.border:
-                return part.border_at(position)
-        return None
+        parts = self._of_file.get(number, ())
+        found = next((part for part in parts if part.start <= position <= part.border), None)
+        return found.border_at(position) if found else None
 
     def transactions(
         self, start: Place | None = None, end: Place | None = None, *, counts: bool = True
