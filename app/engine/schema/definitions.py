@@ -235,7 +235,7 @@ def _bracketed(terms: Sequence[str]) -> str:
     return kept[0] if len(kept) == 1 < len(terms) else f"({' and '.join(kept)})"
 
 
-async def can_be_made(session: Session, name: str, sql: str) -> bool:
+async def can_be_made(session: Session, name: str, sql: str, *, is_misread: bool) -> bool:
     """
     Tell whether a view that the dictionary describes could be made anew as it is printed.
 
@@ -246,6 +246,7 @@ async def can_be_made(session: Session, name: str, sql: str) -> bool:
         session: Its database is that of the view.
         name: Of the view.
         sql: From SHOW CREATE VIEW, as it could have been typed.
+        is_misread: Whether the server prints it otherwise, and so may not find what it calls itself.
 
     Returns:
         False only where the server says that something is not there, or may not be called; of other
@@ -267,7 +268,9 @@ async def can_be_made(session: Session, name: str, sql: str) -> bool:
     except PermissionDeniedError:
         return True
     # So its owner lacks a right. It can be made all the same if that is to read; if it is to call, by nobody.
-    return not any(part[0] == "`" and after == "(" for part, after in itertools.pairwise(parts))
+    return is_misread or not any(
+        part[0] == "`" and after == "(" for part, after in itertools.pairwise(parts)
+    )
 
 
 async def _prepare(session: Session, query: str) -> None:

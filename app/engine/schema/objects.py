@@ -207,9 +207,9 @@ class _Reader:
                 " than it reads them"
             )
             return ()
-        sql = await view_as_typed(self._session, utf8_only(sql), session[0])
-        mark = "" if await can_be_made(self._session, name, sql) else _STORED
-        return (mark, "", sql, *session, "")
+        sql = await view_as_typed(self._session, printed := utf8_only(sql), session[0])
+        can = await can_be_made(self._session, name, sql, is_misread=sql != printed)
+        return ("" if can else _STORED, "", sql, *session, "")
 
     async def _stored_view(self, name: str) -> tuple[str, ...]:
         """Put together what is stored of a view that the server does not even show."""
