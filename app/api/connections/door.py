@@ -16,7 +16,7 @@ import socket
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv6Address, ip_address, ip_network
 from typing import Final
 
 from app.concurrency import Bound
@@ -72,9 +72,11 @@ class Proxies:
             return True
         try:
             found = ip_address(address)
-        except ValueError:  # a name of a zone, or no address at all
+        except ValueError:
             return False
-        return any(found in network for network in self._networks)
+        # Where both families come in by one socket, IPv4 is written within IPv6.
+        mapped = found.ipv4_mapped if isinstance(found, IPv6Address) else None
+        return any((mapped or found) in network for network in self._networks)
 
 
 class Door(socket.socket):

@@ -13,6 +13,7 @@ import typer
 from uvicorn import Config, Server
 
 from app.api.connections.door import Door, Proxies, most_connections
+from app.api.connections.forwarded import Forwarded
 from app.api.connections.timeouts import Timeouts
 from app.bootstrap.access import open_access
 from app.bootstrap.logs import log_by
@@ -75,18 +76,21 @@ def serve(
                     door.guard(
                         bounds.connections, bounds.per_client, proxies, is_plain=tls_cert is None
                     )
-                    await _serve(service, config, door, url)
+                    await _serve(service, config, door, url, proxies)
         return CommandResult(Served.of(url), lambda: print_status("Stopped."))
 
     execute(work, as_json=as_json)
 
 
-async def _serve(service: Service, config: Config, listening: socket.socket, url: str) -> None:
+async def _serve(
+    service: Service, config: Config, listening: socket.socket, url: str, proxies: Proxies
+) -> None:
     """Serve until a signal comes, and everything that was begun has ended."""
     server = _PatientServer(config)
-    config.app = create_app(
+    app = create_app(
         service.program.settings, service=service, is_stopping=lambda: server.should_exit
     )
+    config.app = Forwarded(app, proxies)
     try:
         config.load()
     except OSError as exc:  # ssl.SSLError is one
@@ -115,7 +119,7 @@ def _config(program: Program, tls_cert: Path | None, tls_key: Path | None) -> Co
         raise InvalidRequestError("--tls-key without --tls-cert", hint="Name both files.")
     _require("--tls-cert", tls_cert)
     _require("--tls-key", tls_key)
-    bounds, settings = program.bounds, program.settings
+    bounds = program.bounds
     timeouts = Timeouts(bounds.header_seconds, bounds.body_seconds, bounds.answer_seconds)
     return Config(
         "",
@@ -125,8 +129,7 @@ def _config(program: Program, tls_cert: Path | None, tls_key: Path | None) -> Co
         log_config=None,  # ours is in place
         access_log=False,  # what changes something is in the audit
         server_header=False,
-        proxy_headers=bool(settings.trusted_proxies),
-        forwarded_allow_ips=settings.trusted_proxies,
+        proxy_headers=False,  # `Forwarded` reads them
         timeout_graceful_shutdown=_LAST_RESPONSES_SECONDS,
         lifespan="on",
     )
