@@ -9,7 +9,7 @@ from app.domain.restores.restore import RestoreRequest
 from app.errors import DatabaseNotFoundError
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
-from tests.fixtures.dry_runs import ends_as_foretold
+from tests.fixtures.dry_runs import drop, ends_as_foretold
 from tests.fixtures.servers import Sql
 
 
@@ -33,7 +33,7 @@ def alike(sql, database):
             f"CREATE EVENT `{name}`.e ON SCHEDULE EVERY 2 YEAR DO SELECT 'other'",
         ])
     yield database
-    sql.script(f"DROP DATABASE `{name}`" for name in names)
+    drop(sql, *names)
 
 
 async def test_names_that_differ_in_case_or_accent_are_other_databases(backstay, sql, alike):

@@ -250,6 +250,22 @@ async def wait_for_backups(session: Session) -> None:
     await session.query(f"SET SESSION lock_wait_timeout = {PATIENT_SECONDS}")
 
 
+async def end_lost_work(session: Session, name: str) -> None:
+    """
+    End what connections of ours still do in a database of ours after the network has lost them.
+
+    The server does not miss them: one that waits for rows keeps its locks for as long as rows may take, an hour.
+    """
+    lost = await session.texts(
+        "SELECT ID FROM information_schema.PROCESSLIST WHERE ID <> CONNECTION_ID()"
+        " AND USER = (SELECT USER FROM information_schema.PROCESSLIST WHERE ID = CONNECTION_ID())"
+        f" AND {same_name('DB', name)}"
+    )
+    for (connection_id,) in lost:
+        with suppress(StatementError):  # it has just ended by itself
+            await session.query(f"KILL {connection_id}")
+
+
 async def drop_database(session: Session, name: str) -> None:
     """Drop a database of ours, table by table, so that the server never works long on one statement."""
     for table in await list_tables(session, name):

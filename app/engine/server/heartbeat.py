@@ -13,6 +13,8 @@ from app.errors import AppError
 # Firewalls and proxies forget connections on which nothing moves, some after less than ten seconds.
 _QUIET_SECONDS: Final = 4.0
 _POLL_SECONDS: Final = 1.5
+# A server that was not told of a connection's end keeps its locks until it has missed it for so long.
+_LOST_SECONDS: Final = 300
 # Of a server that has not answered for so long when a block fails, no more is expected.
 _LAST_SECONDS: Final = 5.0
 
@@ -22,9 +24,13 @@ async def awake(*sessions: Session) -> AsyncIterator[None]:
     """
     Keep connections awake for the length of a block, whoever uses them or not.
 
+    The server hears of each every few seconds, so it ends one of which it hears nothing for minutes.
+
     Raises:
         AppError: One is gone, or does not answer; raised after a block that raises nothing itself.
     """
+    for session in sessions:
+        await session.query(f"SET SESSION wait_timeout = {_LOST_SECONDS}")
     over = asyncio.Event()
     tasks = [asyncio.create_task(_beat(session, over)) for session in sessions]
     try:

@@ -29,7 +29,12 @@ from app.domain.restores.journal import Journal, RestoreId, RestoreKind, Restore
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.objects import apply_objects, apply_together
 from app.engine.schema import foreign_keys
-from app.engine.schema.databases import drop_database, drop_if_empty, wait_for_backups
+from app.engine.schema.databases import (
+    drop_database,
+    drop_if_empty,
+    end_lost_work,
+    wait_for_backups,
+)
 from app.engine.schema.marks import with_identities
 from app.engine.server.clock import ServerClock
 from app.engine.server.connection import Session
@@ -358,6 +363,7 @@ class Swaps:
         await wait_for_backups(session)
         for swap in journal.swaps:
             if journal.kind is not RestoreKind.UNDO:
+                await end_lost_work(session, swap.source)
                 await drop_database(session, swap.source)
         await self.delete(journal)
 
