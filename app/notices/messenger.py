@@ -108,6 +108,9 @@ class AppriseMessenger:
         # Here, because it takes longer to import than most commands to run.
         from apprise import Apprise  # noqa: PLC0415
 
+        from app.notices.brevity import keep_answers_short  # noqa: PLC0415
+
+        keep_answers_short()
         with self._loading:
             if address.name not in self._services:
                 service = Apprise.instantiate(address.url, asset=_asset())

@@ -1,8 +1,10 @@
 """Alerts from their condition to the mail: a real control database, a real HTTP endpoint, a real mail server."""
 
 import asyncio
+import gzip
 import logging
 import time
+from contextlib import suppress
 from datetime import timedelta
 
 import pytest
@@ -285,6 +287,42 @@ async def test_a_redirect_is_not_followed(alerting, endpoint):
 
     assert await service.test() == {"json://127.0.0.1": "http-307"}
     assert [request.path for request in endpoint.got] == ["/hook"]
+
+
+@pytest.mark.parametrize("status", [200, 500])
+async def test_an_endless_answer_is_not_read(alerting, endpoint, status):
+    """The status says all; what it would be in memory is nobody's."""
+    endpoint.status, endpoint.endless = status, True
+    service = alerting.service(hook(endpoint))
+
+    assert await service.test() == {"json://127.0.0.1": "" if status == 200 else "http-500"}
+
+
+async def test_an_answer_is_read_only_as_far_as_it_is_small_when_it_is_unpacked(alerting, endpoint):
+    """A thousandth of it would be sent."""
+    endpoint.headers, endpoint.piece = "Content-Encoding: gzip\r\n", gzip.compress(bytes(1 << 20))
+    endpoint.endless = True
+    service = alerting.service(hook(endpoint))
+
+    assert await service.test() == {"json://127.0.0.1": ""}
+
+
+async def test_a_mail_server_that_does_not_stop_talking_is_not_listened_to(alerting):
+    """Each line of a reply may say that another one comes."""
+    told = asyncio.Event()
+
+    async def talk(_reader, writer):
+        with suppress(ConnectionError):
+            while not told.is_set():
+                writer.write(b"220-" + b"x" * 500 + b"\r\n")
+                await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(talk, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        address = f"mailto://u:p@127.0.0.1:{port}?from=a@b.cc&to=c@d.ee&mode=insecure"
+        assert await alerting.service(address).test() == {"mailto://127.0.0.1": "no-answer"}
+        told.set()
 
 
 async def test_no_secret_is_told(alerting, endpoint, mail):
