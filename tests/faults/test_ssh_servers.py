@@ -139,6 +139,7 @@ def test_a_user_who_is_not_let_in_is_told_what_to_do(store_servers, started):
     """By a key that the server does not know, or by a password where it takes none."""
     server = started()
     asyncssh.generate_private_key("ssh-ed25519").write_private_key(server.home / "other")
+    (server.home / "other").chmod(0o600)
     store_servers.variables.update(PASSWORD="hush hush")
     for changes in (
         {"key_file": server.home / "other"},

@@ -9,11 +9,10 @@ its kind is opened first.
 from typing import assert_never
 
 from app.errors import InvalidRequestError
-from app.named_files import read_named
-from app.storage.failures import translated
 from app.storage.remote.credentials import (
     FindVariable,
     read_certificates,
+    read_file,
     read_secret,
     read_variable,
 )
@@ -107,8 +106,7 @@ def _open_sftp(name: str, definition: SftpDefinition, secret: str, limits: Limit
         ) from None
     key = None
     if definition.key_file:
-        with translated(definition.key_file.name):
-            text = read_named(definition.key_file).data
+        text = read_file(name, definition.key_file)
         try:
             key = asyncssh.import_private_key(text, secret or None)
         except (asyncssh.KeyImportError, asyncssh.KeyEncryptionError):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 
+import asyncssh
 import pytest
 
 from app.errors import InvalidRequestError
@@ -52,9 +53,23 @@ def test_a_private_key_that_is_none_is_told(tmp_path):
     """Or whose passphrase is another."""
     file = tmp_path / "id_ed25519"
     file.write_text("hush")
+    file.chmod(0o600)
     with pytest.raises(InvalidRequestError, match="id_ed25519 is no private key") as caught:
         open_store("x", SFTP.model_copy(update={"key_file": file}), VARIABLES.get)
     assert "hush" not in f"{caught.value} {caught.value.hint} {caught.value.__cause__}"
+
+
+@pytest.mark.parametrize("mode", [0o604, 0o644])
+def test_a_private_key_that_others_may_read_is_refused(tmp_path, mode):
+    """It is no secret any more, as ssh itself thinks."""
+    file = tmp_path / "id_ed25519"
+    asyncssh.generate_private_key("ssh-ed25519").write_private_key(str(file))
+    definition = SFTP.model_copy(update={"key_file": file})
+    file.chmod(mode)
+    with pytest.raises(InvalidRequestError, match="others may read id_ed25519"):
+        open_store("x", definition, VARIABLES.get)
+    file.chmod(0o640)
+    open_store("x", definition, VARIABLES.get).close()
 
 
 _LIBRARIES = "{'obstore', 'botocore', 'asyncssh'}"
