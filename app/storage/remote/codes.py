@@ -42,6 +42,7 @@ Rights = Mapping[Act, str]
 
 _FULL = "Make room in the store, or raise its quota."
 _SLOW = "Requests are made again by themselves; if it lasts, ask for a higher limit, or make backups at other times."
+_LATER = "Try again later; if it lasts, ask whoever runs the store."
 _CLOCK = (
     "Set the clock of this machine right, by NTP: stores refuse requests that are 15 minutes off."
 )
@@ -71,8 +72,8 @@ class Meaning:
     hint: str = ""
 
 
-_UNAVAILABLE = Meaning(StorageUnavailableError, "the store does not answer")
-_BROKEN = Meaning(StorageUnavailableError, "the store has an error of its own")
+_UNAVAILABLE = Meaning(StorageUnavailableError, "the store does not answer", _LATER)
+_BROKEN = Meaning(StorageUnavailableError, "the store has an error of its own", _LATER)
 _SLOWER = Meaning(StorageUnavailableError, "the store asks for fewer requests", _SLOW)
 _NO_RIGHT = Meaning(StorageDeniedError, "the store refuses to {act}")
 _BAD_KEY = Meaning(StorageDeniedError, "the store does not know the key", _KEY)
@@ -88,6 +89,11 @@ _DAMAGED = Meaning(
     ChecksumMismatchError, "the bytes that arrived are not those that were sent", "Try again."
 )
 _REFUSED = Meaning(StorageError, "the store refused")
+_UNABLE = Meaning(
+    StorageError,
+    "the store cannot do that",
+    "'backstay store test' shows what it cannot do, and docs/stores.md what backups need.",
+)
 
 # Source: https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 # https://learn.microsoft.com/en-us/rest/api/storageservices/blob-service-error-codes
@@ -133,6 +139,7 @@ _CODES: Final[Mapping[str, Meaning]] = {
     "OperationTimedOut": _UNAVAILABLE,
     "ServiceUnavailable": _UNAVAILABLE,
     "InternalError": _BROKEN,
+    "NotImplemented": _UNABLE,
     "QuotaExceeded": _NO_ROOM,
     "XMinioStorageFull": _NO_ROOM,
     "XMinioAdminBucketQuotaExceeded": _NO_ROOM,
@@ -167,6 +174,7 @@ _STATUSES: Final[Mapping[int, Meaning]] = {
     409: _TAKEN,
     412: _TAKEN,
     429: _SLOWER,
+    501: _UNABLE,
     503: _SLOWER,
     507: _NO_ROOM,
 }
@@ -219,7 +227,7 @@ def error_of(name: str, act: Act, rights: Rights, *, code: str = "", status: int
     words = meaning.words.format(act=act.value)
     told = f" ({code or status})" if code or status else ""
     hint = meaning.hint
-    if meaning is _REFUSED and act is Act.KEEP:
+    if meaning in {_REFUSED, _UNABLE} and act is Act.KEEP:
         hint = _NO_LOCK
     if meaning is _NO_RIGHT:
         hint = f"Give the key the right {rights[act]}." if act in rights else _KEY

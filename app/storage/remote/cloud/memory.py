@@ -19,6 +19,7 @@ _OPERATIONS: Final = frozenset({
     "HeadBucket",
     "HeadObject",
     "ListMultipartUploads",
+    "ListObjectsV2",
     "PutObject",
     "PutObjectRetention",
 })

@@ -17,6 +17,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Self
 
 import obstore
+from obstore.exceptions import InvalidPathError
 from obstore.store import AzureStore, GCSStore, S3Store
 
 from app.errors import (
@@ -228,7 +229,8 @@ class ObjectStore:
         """
 
         def ask(_attempt: int) -> None:
-            with translated("the list", Act.LIST, self.rights):
+            # What others call their objects is no reason.
+            with translated("the list", Act.LIST, self.rights), suppress(InvalidPathError):
                 next(obstore.list(self._asking, chunk_size=1), None)
 
         self.limits.retried(ask)
@@ -381,4 +383,7 @@ class ObjectUpload:
         with suppress(AppError):
             self._store.delete(self._name)
         size = "nothing" if found is None else f"{found.size} bytes"
-        raise TruncatedFileError(f"{self._name}: the store has {size}, {self._size} were sent")
+        raise TruncatedFileError(
+            f"{self._name}: the store has {size}, {self._size} were sent",
+            hint="Try again; if it lasts, ask whoever runs the store.",
+        )

@@ -1,7 +1,7 @@
 """
 S3 and what speaks as it does: objects by obstore, the rest by botocore.
 
-What obstore cannot: find and abort the uploads of others, read the clock of the store without writing, and
+What obstore cannot: list a bucket where others have names such as `a//b`, find and abort the uploads of others, read the clock of the store without writing, and
 object lock, whose headers must be signed. botocore makes each request once; `Limits` says how often more.
 """
 
@@ -27,7 +27,7 @@ from app.storage.remote.cloud.translation import NO_CREDENTIALS, translated
 from app.storage.remote.codes import Act, Rights
 from app.storage.remote.definitions import S3Definition
 from app.storage.remote.limits import USUAL, Limits
-from app.storage.remote.store import UnfinishedUpload, require_name
+from app.storage.remote.store import StoredObject, UnfinishedUpload, is_name, require_name
 
 
 if TYPE_CHECKING:  # those of obstore are there for the checker only
@@ -90,6 +90,15 @@ class S3ObjectStore(ObjectStore):
         self.keeps_objects = definition.object_lock_days > 0
         super().__init__(self._opened_bucket, _RIGHTS, limits)
 
+    def list(self, prefix: str = "") -> Iterator[StoredObject]:
+        """See `Store.list`; what obstore cannot read, since others have such names there, is asked for by botocore."""
+        try:
+            yield from super().list(prefix)
+        except (StorageUnavailableError, StorageDeniedError):
+            raise
+        except StorageError:
+            yield from self._list_signed(prefix)
+
     def send(self, name: str, data: bytes, *, create: bool, retain_until: datetime | None) -> None:
         """Make one request that writes an object, with its retention in it."""
         if retain_until is None:
@@ -108,15 +117,23 @@ class S3ObjectStore(ObjectStore):
 
     def delete(self, name: str) -> bool:
         """See `Store.delete`; where object lock is used, all versions go, not only the name."""
-        removed = False
-        while self._delete_newest(name):
-            removed = True
-        return removed
+        gone: list[object] = []
 
-    def _delete_newest(self, name: str) -> bool:
-        head = self._head(name)
-        if head is None:
-            return False
+        def find_newest(_attempt: int) -> Answer | None:
+            head = self._head_once(name)
+            if head is not None and head.get("VersionId") in gone:
+                raise StorageUnavailableError(
+                    f"{name}: the store confirms its deletion, and still has it",
+                    hint="Look for a rule of the bucket that keeps it, or a gateway that drops deletions.",
+                )
+            return head
+
+        while (head := self.limits.retried(find_newest)) is not None:
+            self._delete_version(name, head)
+            gone.append(head.get("VersionId"))
+        return bool(gone)
+
+    def _delete_version(self, name: str, head: Answer) -> None:
         until = head.get("ObjectLockRetainUntilDate")
         if isinstance(until, datetime) and until > _date(head):
             raise _locked(name, f"until {until.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
@@ -125,10 +142,9 @@ class S3ObjectStore(ObjectStore):
         version = head.get("VersionId")
         if not self.keeps_objects or version in {None, "null"}:
             super().delete(name)
-            return True
+            return
         arguments = {"Key": self._key(name), "VersionId": version}
         self._ask(name, Act.DELETE, "delete_object", **arguments)
-        return True
 
     def retain(self, name: str, until: datetime) -> None:
         """See `Store.retain`."""
@@ -193,10 +209,28 @@ class S3ObjectStore(ObjectStore):
         prefix = self._definition.prefix
         return f"{prefix}/{name}" if prefix else name
 
+    def _list_signed(self, prefix: str) -> Iterator[StoredObject]:
+        """List names with a prefix and no others, whatever these are."""
+        below = self._key("")
+        wanted: dict[str, object] = {"Prefix": below + prefix}
+        while True:
+            page = self._ask("the list", Act.LIST, "list_objects_v2", **wanted)
+            contents = page.get("Contents")
+            for each in contents if isinstance(contents, list) else []:
+                name = str(each["Key"]).removeprefix(below)
+                if is_name(name):
+                    yield StoredObject(name, each["Size"], each["LastModified"])
+            if not page.get("IsTruncated"):
+                return
+            wanted["ContinuationToken"] = page["NextContinuationToken"]
+
     def _head(self, name: str) -> Answer | None:
+        return self.limits.retried(lambda _: self._head_once(name))
+
+    def _head_once(self, name: str) -> Answer | None:
         key = self._key(require_name(name))
         try:
-            return self._ask(name, Act.READ, "head_object", Key=key)
+            return self._request(name, Act.READ, "head_object", Key=key)
         except ObjectNotFoundError:
             return None
         except StorageUnavailableError:

@@ -31,6 +31,7 @@ from app.storage.remote.codes import (
 
 
 NO_CREDENTIALS: Final = "this machine has no credentials for this store"
+_STRANGE: Final = "Rename what has //, /./, /../ or a control character in its name, or give backups a bucket of their own."
 _LACKING: Final = (NoCredentialsError, PartialCredentialsError, CredentialRetrievalError)
 # What obstore has kinds for, whatever else it says.
 _STATUSES: Final[dict[type[Exception], int]] = {
@@ -102,12 +103,19 @@ def _of_obstore(name: str, act: Act, rights: Rights, exc: Exception) -> AppError
     if isinstance(exc, obstore_errors.NotSupportedError | NotImplementedError):
         return StorageError(f"{name}: the store cannot {act.value}")
     if not (code or status):
-        return error_without_answer(name, text)
+        return _without_answer(name, exc)
     found = error_of(name, act, rights, code=code, status=status)
     # To write or list what is not there is no reason to be told so: the bucket is what is missing.
     if act in {Act.WRITE, Act.LIST} and isinstance(found, ObjectNotFoundError):
         return error_of(name, act, rights, code="NoSuchBucket")
     return found
+
+
+def _without_answer(name: str, exc: Exception) -> AppError:
+    if isinstance(exc, obstore_errors.InvalidPathError):
+        told = f"{name}: another object there has a name that cannot be read"
+        return StorageError(told, hint=_STRANGE)
+    return error_without_answer(name, str(exc))
 
 
 def _no_credentials(name: str) -> StorageDeniedError:

@@ -36,6 +36,8 @@ RIGHTS = {Act.DELETE: "s3:DeleteObject"}
         ("ConditionalRequestConflict", 409, StorageUnavailableError, ""),
         ("BlobImmutableDueToPolicy", 409, ObjectLockedError, "retention"),
         ("NoSuchKey", 404, ObjectNotFoundError, ""),
+        ("NotImplemented", 501, StorageError, "store test"),
+        ("", 501, StorageError, "store test"),
         ("NeverHeardOf", 418, StorageError, ""),
         ("", 0, StorageError, ""),
     ],
