@@ -39,7 +39,7 @@ async def named(program: Program, text: str, *, may_move: bool = True) -> str:
         entries = (entry for entry in reading.survey.entries if not entry.recovery_point)
         newest = next(entries, None)
         if newest is None:
-            raise BackupNotFoundError(_LATEST)
+            raise BackupNotFoundError(_LATEST, store=program.store)
         return newest.backup_id
     path = Path(text)
     if path.parent != Path() and path.parent.resolve() != program.settings.backup_dir.resolve():

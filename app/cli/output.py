@@ -146,11 +146,14 @@ def plural(count: int, noun: str) -> str:
     return f"{count:,} {noun}" + ("" if count == 1 else "s")
 
 
-def print_unknown(unknown: "Iterable[DamagedFile]") -> None:
+def print_unknown(unknown: "Sequence[DamagedFile]") -> None:
     """Print which backups are of a signer that is not known here, and once for each what to do about it."""
-    hints: dict[str, None] = {}
     for found in unknown:
         print_status(f"Not known here: {found.file}: {found.error}")
-        hints[found.error.hint] = None
-    for hint in hints:
+    print_hints(unknown)
+
+
+def print_hints(found: "Sequence[DamagedFile]") -> None:
+    """Print what to do about some files, once where it is the same."""
+    for hint in dict.fromkeys(each.error.hint for each in found if each.error.hint):
         print_status(f"Hint: {hint}")

@@ -16,10 +16,16 @@ class BackupNotFoundError(NotFoundError):
     code = "backup-not-found"
     title = "Backup file not found"
 
-    def __init__(self, backup_id: str, *, hint: str = "") -> None:
+    def __init__(
+        self, backup_id: str, *, hint: str = "", store: str = "", is_without_data: bool = False
+    ) -> None:
+        where = f" --store {store}" if store else ""
+        told = f"no backup {backup_id!r}"
+        if is_without_data:
+            told = f"{backup_id}: its data file is gone"
+            hint = hint or "Put it back, or delete the backup."
         super().__init__(
-            f"no backup {backup_id!r}",
-            hint=hint or "List the backups there are with 'backstay backup list'.",
+            told, hint=hint or f"List the backups there are with 'backstay backup list{where}'."
         )
 
 

@@ -39,6 +39,7 @@ from app.errors import (
 from app.storage import layout
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
+from app.storage.remote.directory import StoreDirectory
 
 
 class Catalogue:
@@ -376,7 +377,9 @@ class Catalogue:
         for name in layout.candidates(wanted, encrypted_first=self.keys.are_set):
             if self.directory.exists(name.manifest):
                 return name
-        raise BackupNotFoundError(wanted)
+        directory = self.directory
+        store = directory.name if isinstance(directory, StoreDirectory) else ""
+        raise BackupNotFoundError(wanted, store=store)
 
     def _read(self, name: BackupName, written: Manifest | None = None) -> Manifest:
         if written is not None and written.file == name.file:

@@ -34,6 +34,7 @@ from app.errors import (
     IntegrityError,
     ManifestError,
     NoIdentityError,
+    ObjectNotFoundError,
     StorageDeniedError,
     StorageError,
     UnknownSignerError,
@@ -147,6 +148,10 @@ class Surveyor:
                 try:
                     _require_alone(name, listed)
                     found = self._examine(name, cache.get(name.file), written)
+                except (
+                    ObjectNotFoundError
+                ):  # deleted since the names were listed, which a store may do late
+                    continue
                 except _PROBLEMS as exc:
                     # What was known here before has been replaced by whoever has signed it now.
                     is_unknown = isinstance(exc, UnknownSignerError) and name.file not in cache
@@ -158,8 +163,13 @@ class Surveyor:
                     locked.append(found)
             elif name.file in names and not {name.tombstone, name.partial} & names:
                 orphans.append(name.file)
-        entries = tuple(item.entry for item in cached)
-        survey = Survey(entries, tuple(problems), tuple(orphans), tuple(locked), tuple(unknown))
+        survey = Survey(
+            tuple(item.entry for item in cached),
+            tuple(problems),
+            tuple(orphans),
+            tuple(locked),
+            tuple(unknown),
+        )
         return survey, cached, before
 
     def _metadata(self) -> bytes:
@@ -177,9 +187,7 @@ class Surveyor:
             self._directory.describe(name.file),
         )
         if manifest_file is None or data is None:
-            raise BackupNotFoundError(
-                name.backup_id, hint="Its data file is gone; put it back, or delete the backup."
-            )
+            raise BackupNotFoundError(name.backup_id, is_without_data=True)
         if not data.is_regular:
             raise StorageDeniedError(
                 f"{name.file}: not a regular file",

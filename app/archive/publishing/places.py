@@ -70,14 +70,14 @@ def open_data(directory: BackupDirectory, name: BackupName) -> OpenFile:
             try:
                 return directory.open(name.file)
             except ObjectNotFoundError:
-                raise BackupNotFoundError(name.backup_id) from None
+                raise BackupNotFoundError(name.backup_id, is_without_data=True) from None
         case _:
             assert_never(directory)
 
 
 def _open_locally(directory: LocalDirectory, name: BackupName) -> ReadFile:
     if not directory.exists(name.file):
-        raise BackupNotFoundError(name.backup_id)
+        raise BackupNotFoundError(name.backup_id, is_without_data=True)
     file = directory.open(name.file)
     try:
         is_current = file.is_current()
@@ -87,7 +87,7 @@ def _open_locally(directory: LocalDirectory, name: BackupName) -> ReadFile:
     # A deletion may have come between looking the name up and locking the file.
     if not is_current:
         file.close()
-        raise BackupNotFoundError(name.backup_id)
+        raise BackupNotFoundError(name.backup_id, is_without_data=True)
     return file
 
 
@@ -115,7 +115,7 @@ def size_of(directory: BackupDirectory, name: BackupName) -> int:
     """
     facts = directory.describe(name.file)
     if facts is None:
-        raise BackupNotFoundError(name.backup_id)
+        raise BackupNotFoundError(name.backup_id, is_without_data=True)
     if not isinstance(directory, LocalDirectory):
         return facts.size
     with directory.watch(name.file) as file:

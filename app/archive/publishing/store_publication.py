@@ -132,7 +132,7 @@ def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], Non
         )
     with directory.locked():
         if not directory.exists(name.manifest):
-            raise BackupNotFoundError(name.backup_id)
+            raise BackupNotFoundError(name.backup_id, store=directory.name)
         permit()
         with directory.hold(name.file), directory.claim(name) as claim:
             claim.take_over()

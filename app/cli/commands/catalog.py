@@ -10,7 +10,14 @@ from app.bootstrap.program import Program
 from app.cli.execution import execute_with_program
 from app.cli.exits import exit_code_of
 from app.cli.options import AcceptSigner, AsJson, InStore
-from app.cli.output import CommandResult, plural, print_line, print_status, print_unknown
+from app.cli.output import (
+    CommandResult,
+    plural,
+    print_hints,
+    print_line,
+    print_status,
+    print_unknown,
+)
 from app.documents.backups import CatalogueRebuilt
 from app.domain.backups.catalogue import Survey
 
@@ -52,4 +59,5 @@ def _show(report: RebuildReport, survey: Survey) -> None:
         print_line(f"Manifest made again: {backup_id}")
     for problem in report.problems:
         print_status(f"{problem.error.title}: {problem.error}")
+    print_hints(report.problems)
     print_unknown(survey.unknown)

@@ -19,6 +19,7 @@ from app.cli.output import (
     duration,
     minute,
     moment,
+    print_hints,
     print_line,
     print_pairs,
     print_status,
@@ -85,6 +86,7 @@ def _show_survey(
         _show_locked(survey.locked)
     for problem in survey.problems:
         print_status(f"Damaged: {problem.error.title}: {problem.error}")
+    print_hints(survey.problems)
     print_unknown(survey.unknown)
     for orphan in survey.orphans:
         where = f" --store {store}" if store else ""
