@@ -31,9 +31,12 @@ from typing import Final
 
 from app.errors import (
     AlreadyThereError,
+    AppError,
     BackupInUseError,
     BackupNotFoundError,
+    ObjectLockedError,
     RefusedError,
+    StorageDeniedError,
     StorageError,
     StorageUnavailableError,
 )
@@ -123,6 +126,8 @@ def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], Non
     Raises:
         RefusedError: Nothing is deleted in this store.
         BackupNotFoundError: It has no manifest.
+        ObjectLockedError: The store keeps it; nothing was changed.
+        StorageDeniedError: The key may not delete; nothing was changed, but for its claim.
         StorageUnavailableError: A file of it is there again or still.
     """
     if directory.append_only:
@@ -136,7 +141,12 @@ def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], Non
         permit()
         with directory.hold(name.file), directory.claim(name) as claim:
             claim.take_over()
-            directory.remove(name.manifest)
+            try:
+                directory.remove(name.manifest)
+            except (ObjectLockedError, StorageDeniedError):
+                with suppress(AppError):  # nothing was changed; else the next sweep removes it
+                    claim.remove()
+                raise
             _bury(directory, name, claim)
         if directory.exists(name.manifest) or directory.exists(name.file):
             raise StorageUnavailableError(

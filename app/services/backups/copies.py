@@ -23,6 +23,7 @@ from app.errors import (
     ChecksumMismatchError,
     InvalidRequestError,
     NoIdentityError,
+    StorageDeniedError,
     StorageFullError,
     TruncatedFileError,
 )
@@ -229,7 +230,12 @@ def _note(published: Published, target: str) -> None:
 def _prepare(there: Catalogue) -> None:
     there.directory.prepare()
     there.sweep()
-    there.sweep_uploads()
+    try:
+        there.sweep_uploads()
+    except StorageDeniedError as exc:  # a copy needs no right to see what others began
+        _log.warning(
+            "Unfinished uploads are left to the next sweep", extra={"facts": {"error": str(exc)}}
+        )
 
 
 def _require_room(there: Catalogue, needed: int) -> None:
