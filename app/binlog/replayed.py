@@ -25,9 +25,16 @@ AS_OPTIONS: Final[tuple[str, ...]] = (
     "default_regex_flags",
     "default_week_format",
     "div_precision_increment",
+    "ft_max_word_len",
+    "ft_min_word_len",
     "group_concat_max_len",
+    "innodb_ft_enable_stopword",
+    "innodb_ft_max_token_size",
+    "innodb_ft_min_token_size",
     "max_recursive_iterations",
     "max_sort_length",
+    "ngram_token_size",
+    "old_passwords",
 )
 # MariaDB makes tables by it whatever engine a definition names, which the log has; tables of before may have another.
 ENFORCED: Final = "enforce_storage_engine"

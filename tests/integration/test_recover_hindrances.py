@@ -52,6 +52,7 @@ async def test_statements_on_the_system_schema_and_others_are_refused(points):
         ["RENAME TABLE shop.mine TO mysql.mine"],
         ["CREATE TABLE mysql.other (id INT)", "DROP TABLE mysql.other, shop.u"],
         [STATEMENT, "UPDATE shop.t, mysql.mine SET t.note = 'both' WHERE t.id = mine.id"],
+        ["USE mysql", "INSERT INTO shop.t (note) SELECT user FROM user", "USE shop"],
     ):
         await require_refused(points, statements, "names a table of mysql")
 
@@ -59,8 +60,10 @@ async def test_statements_on_the_system_schema_and_others_are_refused(points):
 async def test_a_table_that_enters_from_a_database_that_is_left_out_is_refused(points):
     """MariaDB looks at the first name alone; so the table would be missing, in silence."""
     statements = ["ALTER TABLE log.l RENAME TO shop.l"]
+    behind_a_comment = ["-- don't\nALTER TABLE shop.l RENAME TO log.l"]
 
     await require_refused(points, statements, "names a table of log", ["shop"])
+    await require_refused(points, behind_a_comment, "names a table of log", ["shop"])
 
 
 async def test_what_a_restore_in_place_did_is_recovered_from_one_database_alone(points):
@@ -109,7 +112,14 @@ async def test_statements_that_compute_something_else_each_time_are_refused(poin
     """Where the server was told to log them all the same."""
     reason = "computes others when it is executed again"
 
-    await require_refused(points, [STATEMENT, "INSERT INTO shop.t (note) VALUES (UUID())"], reason)
+    for statements in (
+        ["INSERT INTO shop.t (note) VALUES (UUID())"],
+        ["INSERT INTO shop.t (note, b) VALUES (\"it's\", UUID()), ('x', 'y')"],
+        ["INSERT INTO shop.t (note, b) # it's\n VALUES ('/*', UUID()), ('*/', 'x')"],
+        ["SET SESSION sql_mode = 'NO_BACKSLASH_ESCAPES'", "INSERT INTO shop.t (note, b) VALUES ('\\', UUID()), ('x', 'y')"],
+        [f"/* {'x' * 5000} */ INSERT INTO shop.t (note) VALUES (UUID())"],
+    ):  # fmt: skip
+        await require_refused(points, [STATEMENT, *statements], reason)
 
 
 async def test_a_trigger_of_a_database_that_is_left_out_is_refused_where_statements_are_logged(

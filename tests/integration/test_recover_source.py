@@ -97,7 +97,11 @@ async def test_what_statements_compute_and_which_engine_they_make_is_as_on_the_s
 ):
     """MariaDB logs some statements in place of rows by default, and no log has the settings by which they compute."""
     source = own_server(
-        "--div-precision-increment=9", "--group-concat-max-len=40", "--default-week-format=3"
+        "--div-precision-increment=9",
+        "--group-concat-max-len=40",
+        "--default-week-format=3",
+        "--innodb-ft-min-token-size=1",
+        "--innodb-ft-enable-stopword=OFF",
     )
     points = PointsInTime(source, tmp_path, server_template)
     sql = points.sql
@@ -106,6 +110,8 @@ async def test_what_statements_compute_and_which_engine_they_make_is_as_on_the_s
         f"CREATE TABLE shop.old (id INT PRIMARY KEY) ENGINE = {ENGINE}",
         "CREATE TABLE shop.words (id INT PRIMARY KEY, word VARCHAR(40))",
         "INSERT INTO shop.words VALUES (1, REPEAT('a', 30)), (2, REPEAT('b', 30))",
+        "CREATE TABLE shop.found (id INT PRIMARY KEY, text TEXT, FULLTEXT (text)) ENGINE = InnoDB",
+        "INSERT INTO shop.found VALUES (1, 'ab cd'), (2, 'the end'), (3, 'other words')",
     ])
     if not IS_MYSQL:
         sql.run("SET GLOBAL enforce_storage_engine = InnoDB")
@@ -116,7 +122,9 @@ async def test_what_statements_compute_and_which_engine_they_make_is_as_on_the_s
             "SET binlog_format = 'STATEMENT'",
             f"CREATE TABLE shop.sums (id INT PRIMARY KEY, q VARCHAR(60), w INT, g VARCHAR(90)) ENGINE = {ENGINE}",
             "INSERT INTO shop.sums SELECT 1, 1 / 3, WEEK('2024-01-01'), GROUP_CONCAT(word ORDER BY id) FROM shop.words",
+            "DELETE FROM shop.found WHERE MATCH (text) AGAINST ('ab the')",
         ])
+    assert sql.run("SELECT id FROM shop.found") == [(3,)]
     expected = snapshot(sql, "shop")
 
     witness = Witness(own_server(), points)

@@ -17,20 +17,18 @@ from app.binlog.events.executed import (
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind, read_header, split_events
 from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.rows import lacking_columns, read_table_map, table_number
-from app.binlog.events.statements import AROUND, QUERIES, changes_rows, query_of
+from app.binlog.events.statements import AROUND, QUERIES, changes_rows, load_text, query_of
 from app.domain.restores.log_archive import Caveats, Connection, LackingRows, TemporaryUse
 
 
 # Segments say that nothing of this was found in them: raise it with every rule that finds more, of which those know
 # nothing that were sealed before.
-EDITION: Final = 6
+EDITION: Final = 7
 # Of the header: the statement uses a temporary table, or the number of its connection.
 _THREAD_SPECIFIC: Final = 0x04
 # Both vendors write so what is around the rows of an XA transaction, and its id behind it the same way.
 _XA_PREPARED: Final = "XA END "
 _XA_ENDED: Final = ("XA COMMIT ", "XA ROLLBACK ")
-# Of an event that loads a file: what any statement has, and where in it the name of the file stands.
-_LOAD_HEAD_BYTES: Final = 13 + 13
 
 
 def with_event(
@@ -53,7 +51,7 @@ def with_event(
     """
     kind = header.kind
     if kind == Kind.EXECUTE_LOAD_QUERY:
-        text = _load_text(event)
+        text = load_text(event)
         return known._replace(
             temporary=(*known.temporary, *_temporary(header, event, text)),
             executes=True,
@@ -113,8 +111,3 @@ def _temporary(header: Header, event: bytes, text: str) -> Iterator[TemporaryUse
         number = int.from_bytes(event[HEADER_BYTES : HEADER_BYTES + 4], "little")
         connection = Connection(header.server_id, number)
         yield TemporaryUse(connection, made_temporary(text), names_in(text))
-
-
-def _load_text(event: bytes) -> str:
-    """Return all that is no number of an event that loads a file: the statement stands at its end."""
-    return event[HEADER_BYTES + _LOAD_HEAD_BYTES :].decode("utf-8", "replace")

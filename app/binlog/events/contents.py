@@ -1,11 +1,19 @@
 """What a transaction did: its tables, how many rows of each, and the statement it began with."""
 
+from collections.abc import Callable
 from typing import Final
 
 from app.binlog.events.headers import HEADER_BYTES, Kind, split_events
 from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.rows import ROWS, Counts, TableMap, count_rows, read_table_map, table_number
-from app.binlog.events.statements import AROUND, QUERIES, changes_rows, masked, query_of
+from app.binlog.events.statements import (
+    AROUND,
+    QUERIES,
+    changes_rows,
+    masked,
+    masked_in_any_mode,
+    query_of,
+)
 from app.domain.restores.log_archive import LoggedRows
 
 
@@ -55,7 +63,7 @@ class Contents:
             self._take_query(*query_of(event, is_compressed=kind == Kind.QUERY_COMPRESSED))
         elif kind in _TEXTS:
             skipped = HEADER_BYTES + (kind == Kind.ROWS_QUERY)
-            self._name(event[skipped:].decode("utf-8", "replace"))
+            self._name(event[skipped:].decode("utf-8", "replace"), masked_in_any_mode)
         elif kind in _LOADS:
             self.has_statement_dml = True
             self._name("LOAD DATA")
@@ -82,9 +90,9 @@ class Contents:
         self.database = self.database or database
         self._name(text)
 
-    def _name(self, text: str) -> None:
+    def _name(self, text: str, mask: Callable[[str], str] = masked) -> None:
         if not self.statement and self._counts:
-            self.statement = masked(text)
+            self.statement = mask(text)
 
 
 def _sum(left: int | None, right: int | None) -> int | None:

@@ -16,12 +16,17 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from app.binlog.events.statements import COMMENT, LEAD
+
 
 SYSTEM: Final = "mysql"
 _FLAGS: Final = re.IGNORECASE | re.DOTALL
-_COMMENT: Final = re.compile(r"/\*!?\d*|\*/|--[ \t][^\n]*")
-_STRING: Final = re.compile(r"'(?:[^'\\]|\\.|'')*'", re.DOTALL)
-_PLAIN_COMMENT: Final = re.compile(r"/\*[^!M].*?\*/|/\*\*/", re.DOTALL)
+# One after the other, as none begins inside another one.
+_LEXED: Final = re.compile(
+    rf"(?P<gap>{COMMENT}|/\*M?!\d*|\*/)|(?P<value>'(?:[^'\\]|\\.|'')*(?:'|$))"
+    r"|`(?:[^`]|``)*(?:`|$)|\"(?:[^\"\\]|\\.|\"\")*(?:\"|$)",
+    re.DOTALL,
+)
 _NAME: Final = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\"|[\w$]+)"
 _TABLE: Final = rf"(?:({_NAME})\s*\.\s*)?({_NAME})"
 _NAMES: Final = re.compile(_NAME)
@@ -40,12 +45,16 @@ _OTHERS: Final = re.compile(
     rf"\b(?:RENAME\s+(?!COLUMN\b|INDEX\b|KEY\b)(?:TO\s+|AS\s+|=\s*)?|(?:WITH|CONVERT|TO)\s+TABLE\s+){_TABLE}",
     _FLAGS,
 )
-_DEFINES: Final = re.compile(r"(?:\s|/\*.*?\*/)*(?:ALTER|DROP|RENAME)\b", _FLAGS)
+_DEFINES: Final = re.compile(rf"{LEAD}(?:ALTER|DROP|RENAME)\b", _FLAGS)
 _SEQUENCE: Final = re.compile(r"\s*ALTER\s+SEQUENCE\b", _FLAGS)
 _CHANGES: Final = re.compile(
     r"[\s(]*(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|CALL|WITH|SELECT|DO|CREATE\s+(?:OR\s+REPLACE\s+)?TABLE)\b", _FLAGS
 )  # fmt: skip
 _IN_SYSTEM: Final = re.compile(rf"(?<![\w$.])[`\"]?{SYSTEM}[`\"]?\s*\.", _FLAGS)
+# Of a table that is in the database of the session.
+_UNQUALIFIED: Final = re.compile(
+    rf"(\b(?:FROM|JOIN|INTO|UPDATE)\s+)(?={_NAME}(?![\w$]|\s*\.))", _FLAGS
+)
 # Changes one table of the system schema and nothing else.
 _ALONE: Final = re.compile(
     rf"\s*(?:(?:INSERT|REPLACE)(?:\s+(?!INTO)\w+)*?\s+(?:INTO\s+)?{{0}}{_NAME}"
@@ -60,7 +69,7 @@ _ALONE: Final = re.compile(
 # statements, and a real table that is made of nothing else.
 _PLAIN: Final = re.compile(
     r"\s*(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA|DROP(?!\s+INDEX)"
-    r"|CREATE\s+(?:OR\s+REPLACE\s+)?(?!(?:TEMPORARY\s+)?TABLE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?INDEX)"
+    r"|CREATE\s++(?:OR\s+REPLACE\s++)?+(?!(?:TEMPORARY\s+)?TABLE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?INDEX)"
     r"|CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\b(?!.*\b(?:SELECT|LIKE|TABLE|VALUES)\b))",
     _FLAGS,
 )
@@ -69,7 +78,7 @@ _MAKES_TEMPORARY: Final = re.compile(
     _FLAGS,
 )
 _MAY_MAKE_DATABASE: Final = re.compile(
-    r"(?:\s|/\*.*?\*/)*CREATE\s[^`'\"]{0,400}?(?:DATABASE|SCHEMA)\b", _FLAGS
+    rf"{LEAD}CREATE\s[^`'\"]{{0,400}}?(?:DATABASE|SCHEMA)\b", _FLAGS
 )
 _MAKES_DATABASE: Final = re.compile(
     rf"\s*CREATE\s+(?:OR\s+REPLACE\s+)?(?:DATABASE|SCHEMA)\s+(?:IF\s+NOT\s+EXISTS\s+)?({_NAME})",
@@ -91,7 +100,7 @@ _DIFFERS: Final = re.compile(
 # Of what is made or altered, as the log has it; a role has no host.
 _ACCOUNT: Final = rf"({_NAME}|'(?:[^']|'')*')"
 _DEFINER: Final = re.compile(rf"\bDEFINER\s*=\s*{_ACCOUNT}(?:\s*@\s*{_ACCOUNT})?", _FLAGS)
-_OWNED: Final = re.compile(r"(?:\s|/\*.*?\*/)*(?:CREATE|ALTER)\b", _FLAGS)
+_OWNED: Final = re.compile(rf"{LEAD}(?:CREATE|ALTER)\b", _FLAGS)
 _INVOKERS: Final = frozenset({"CURRENT_USER", "CURRENT_ROLE"})
 # Names stand before values, or near them.
 _READ: Final = 64 << 10
@@ -103,7 +112,7 @@ _CODE: Final = re.compile(
 
 def may_use_temporary(text: str) -> bool:
     """Tell whether a statement that the server has marked may read or change a temporary table by its name."""
-    return not _PLAIN.match(_PLAIN_COMMENT.sub(" ", text))
+    return not _PLAIN.match(_bare(text))
 
 
 def names_directory(text: str) -> bool:
@@ -146,7 +155,8 @@ def names_in(text: str) -> frozenset[str]:
 
 def makes_code(text: str) -> bool:
     """Tell whether a statement may define what changes tables by itself, of whatever database."""
-    return bool(_CODE.match(_PLAIN_COMMENT.sub(" ", text)))
+    # As cheap as can be: all others are not taken apart.
+    return bool(_OWNED.match(text) and _CODE.match(_bare(text[:_READ])))
 
 
 def spanned(database: str, text: str) -> frozenset[str]:
@@ -162,9 +172,12 @@ def spanned(database: str, text: str) -> frozenset[str]:
         an empty name where it is about that and something else, or an ALTER SEQUENCE.
     """
     # Statements with rows in them may be megabytes, and are not taken apart for nothing.
-    if not _DEFINES.match(text) and SYSTEM not in text.lower():
+    is_in_system = database.lower() == SYSTEM
+    if not (_DEFINES.match(text) or is_in_system or SYSTEM in text.lower()):
         return frozenset()
     bare = _bare(text)
+    if is_in_system:
+        bare = _UNQUALIFIED.sub(rf"\g<1>{SYSTEM}.", bare)
     if _SEQUENCE.match(bare):
         found = {SYSTEM, ""}
     elif listed := _LISTS.match(bare):
@@ -181,7 +194,13 @@ def spanned(database: str, text: str) -> frozenset[str]:
 
 def _bare(text: str) -> str:
     """Leave out comments and what is quoted as a value; what stands in executable comments stays."""
-    return _COMMENT.sub(" ", _STRING.sub("''", _PLAIN_COMMENT.sub(" ", text)))
+    return _LEXED.sub(_bare_token, text)
+
+
+def _bare_token(found: re.Match[str]) -> str:
+    if found["gap"] is not None:
+        return " "
+    return found.group() if found["value"] is None else "''"
 
 
 def _databases(names: Iterator[re.Match[str]], database: str) -> Iterator[str]:

@@ -16,7 +16,7 @@ from uuid import UUID
 from app.binlog.events.caveats import with_event
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind, Malformed
 from app.binlog.events.rows import table_number
-from app.binlog.events.statements import QUERIES, ends_in_comment, query_text
+from app.binlog.events.statements import LEAD, QUERIES, ends_in_comment, query_text
 from app.domain.restores.log_archive import NO_CAVEATS, Caveats
 
 
@@ -43,7 +43,7 @@ _XA_CLOSING: Final = (b"XA COMMIT ", b"XA ROLLBACK ")
 _GOES_ON: Final = b" START TRANSACTION"
 # Changes what is there: a table that is made, dropped or emptied is none of those of a snapshot.
 _REDEFINES: Final = re.compile(
-    rb"(?:\s|/\*.*?\*/)*(?:ALTER|RENAME|(?:CREATE|DROP)(?!\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?"
+    LEAD.encode() + rb"(?:ALTER|RENAME|(?:CREATE|DROP)(?!\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?"
     rb"(?:TABLE|SEQUENCE|DATABASE|SCHEMA|USER|ROLE)\b))\b",
     re.IGNORECASE | re.DOTALL,
 )

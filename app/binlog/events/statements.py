@@ -13,14 +13,31 @@ QUERIES: Final = frozenset({Kind.QUERY, Kind.QUERY_COMPRESSED})
 AROUND: Final = ("BEGIN", "COMMIT", "ROLLBACK", "SAVEPOINT ", "XA ", "ROLLBACK TO ")
 _QUERY: Final = struct.Struct("<IIBHH")
 _SHOWN: Final = 240
+# More numbers before the variables of a session, in an event that loads a file.
+_LOAD_BYTES: Final = 13
+# Both vendors begin these variables with the ones below, in this order and with so many bytes.
+# Source: https://dev.mysql.com/doc/dev/mysql-server/latest/classmysql_1_1binlog_1_1event_1_1Query__event.html
+_MODE, _CHARSET, _CATALOG = 1, 4, 6
+_VARIABLES: Final = {0: 4, _MODE: 8, 3: 4, _CHARSET: 6}
+_NO_ESCAPES: Final = 1 << 20
+# Of collations, those whose letters may have a \ or a ` for their second byte.
+_CODECS: Final = {
+    **dict.fromkeys((1, 84), "big5"),
+    **dict.fromkeys((13, 88), "shift_jis"),
+    **dict.fromkeys((28, 87), "gbk"),
+    **dict.fromkeys((95, 96), "cp932"),
+    **dict.fromkeys((248, 249, 250), "gb18030"),
+}
 # A statement is looked at only so far: the first row of a long INSERT says as much as all of them.
 _READ: Final = 4096
 # But for the columns of a table that is made of rows.
 _LONG: Final = 64 << 10
-_COMMENT: Final = r"/\*(?!M?!)(?:[^*]|\*(?!/))*(?:\*/|$)|(?:--[ \t]|\#)[^\n]*"
+COMMENT: Final = r"/\*(?!M?!)(?:[^*]|\*(?!/))*(?:\*/|$)|(?:--(?=[\0-\x20]|$)|\#)[^\n]*+"
+# What may stand before a statement; what stands in comments such as /*!50000 is executed.
+LEAD: Final = rf"(?:\s|{COMMENT}|/\*M?!\d*)*"
 # What names are made of comes before numbers, which may stand in them.
 _TOKEN: Final = re.compile(
-    rf"(?P<comment>{_COMMENT})"
+    rf"(?P<comment>{COMMENT})"
     r"|(?P<name>`(?:[^`]|``)*(?:`|$)|(?!(?:[xXbBnN]'|0[xX]|[0-9]+(?:[eE.]|\b)))[\w$@]+)"
     r"|(?P<value>[xXbBnN]?'(?:[^'\\]|\\.|'')*(?:'|$)|\"(?:[^\"\\]|\\.|\"\")*(?:\"|$)"
     r"|0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)",
@@ -33,15 +50,15 @@ _ACCOUNTS: Final = re.compile(
     r"|(?:GRANT|REVOKE)\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b|CHANGE\s+(?:MASTER|REPLICATION)\b)",
     re.IGNORECASE,
 )
-# What stands in comments such as /*!50000 is executed; MariaDB sets variables for one statement, and analyzes it.
+# MariaDB sets variables for one statement, and analyzes it.
 _CHANGES_ROWS: Final = re.compile(
-    rf"(?:\s|\(|{_COMMENT}|/\*M?!\d*|SET\s+STATEMENT\b.{{0,2000}}?\bFOR\b|ANALYZE\s+(?:FORMAT\s*=\s*JSON\s+)?(?!TABLE))*"
+    rf"(?:\s|\(|{COMMENT}|/\*M?!\d*|SET\s+STATEMENT\b.{{0,2000}}?\bFOR\b|ANALYZE\s+(?:FORMAT\s*=\s*JSON\s+)?(?!TABLE))*"
     r"(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|CALL|WITH|SELECT|DO|VALUES|TABLE)\b",
     re.IGNORECASE | re.DOTALL,
 )
 # A table that is filled by what follows; PARTITION ... VALUES stands before LESS THAN or IN.
 _MAKES_OF_ROWS: Final = re.compile(
-    rf"(?:\s|{_COMMENT})*CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?TABLE\b"
+    rf"{LEAD}CREATE\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?TABLE\b"
     r".*\b(?:SELECT|VALUES\s*(?:ROW\s*)?\()",
     re.IGNORECASE | re.DOTALL,
 )
@@ -70,9 +87,17 @@ def _masked_token(found: re.Match[str]) -> str:
     return "?" if found["value"] is not None else found.group()
 
 
+def masked_in_any_mode(text: str) -> str:
+    r"""Return a statement of which nobody knows whether its backslashes escape: up to where that matters."""
+    shown = masked(text)
+    if masked(text.replace("\\", "\\\\")) == shown:
+        return shown
+    return masked(text[: text.index("\\")])
+
+
 def changes_rows(text: str) -> bool:
     """Tell whether a statement of the log makes or changes rows by being executed again."""
-    return bool(_CHANGES_ROWS.match(text[:_READ]) or _MAKES_OF_ROWS.match(text[:_LONG]))
+    return bool(_CHANGES_ROWS.match(text) or _MAKES_OF_ROWS.match(text[:_LONG]))
 
 
 def ends_in_comment(text: bytes) -> bool:
@@ -83,21 +108,51 @@ def ends_in_comment(text: bytes) -> bool:
 
 def query_of(event: bytes, *, is_compressed: bool) -> tuple[str, str]:
     """Return database and text of a Query event without its checksum; raises Malformed."""
-    database, text = query_parts(event)
+    variables, database, text = _parts(event)
     raw = inflate(text) if is_compressed else text
-    return database.decode("utf-8", "replace"), raw.decode("utf-8", "replace")
+    return database.decode("utf-8", "replace"), _decoded(raw, variables)
 
 
-def query_parts(event: bytes) -> tuple[bytes, bytes]:
-    """Return database and text of a Query event without its checksum; compressed texts as they are."""
+def load_text(event: bytes) -> str:
+    """Return the text of an event that loads a file, without its checksum; raises Malformed."""
+    variables, _, text = _parts(event, skipped=_LOAD_BYTES)
+    return _decoded(text, variables)
+
+
+def query_text(event: bytes) -> bytes:
+    """Return the text of a Query event without its checksum; compressed ones as they are. Raises Malformed."""
+    return _parts(event)[2]
+
+
+def _parts(event: bytes, *, skipped: int = 0) -> tuple[bytes, bytes, bytes]:
+    """Return what was set in the session, the database and the text."""
     try:
         _, _, database, _, variables = _QUERY.unpack_from(event, HEADER_BYTES)
     except struct.error:
         raise Malformed("a statement is cut short") from None
-    start = HEADER_BYTES + _QUERY.size + variables
-    return event[start : start + database], event[start + database + 1 :]
+    start = HEADER_BYTES + _QUERY.size + skipped
+    name = start + variables
+    return event[start:name], event[name : name + database], event[name + database + 1 :]
 
 
-def query_text(event: bytes) -> bytes:
-    """Return the text of a Query event without its checksum."""
-    return query_parts(event)[1]
+def _decoded(text: bytes, variables: bytes) -> str:
+    """Decode a statement, so that each backslash in a string of it escapes, and a half of a letter is none."""
+    if b"\\" not in text and b"`" not in text:
+        return text.decode("utf-8", "replace")
+    mode, charset = _session(variables)
+    decoded = text.decode(_CODECS.get(charset, "utf-8"), "replace")
+    return decoded.replace("\\", "\\\\") if mode & _NO_ESCAPES else decoded
+
+
+def _session(variables: bytes) -> tuple[int, int]:
+    """Return sql_mode and character set of a session; 0 where it does not say."""
+    mode = charset = place = 0
+    while place < len(variables):
+        kind, value = variables[place], variables[place + 1 :]
+        if kind == _MODE:
+            mode = int.from_bytes(value[:8], "little")
+        elif kind == _CHARSET:
+            charset = int.from_bytes(value[:2], "little")
+        size = 1 + sum(value[:1]) if kind == _CATALOG else _VARIABLES.get(kind, len(value))
+        place += 1 + size
+    return mode, charset

@@ -45,11 +45,28 @@ SYSTEM_AND_MORE = {"mysql", ""}
         ("CREATE VIEW v AS SELECT * FROM mysql.user", set()),
         ("GRANT SELECT ON mysql.user TO a", set()),
         ("TRUNCATE TABLE mysql.slow_log", set()),
+        ("-- don't\nALTER TABLE log.l RENAME TO shop.l", {"shop", "log"}),
+        ("# don't\nRENAME TABLE `it's` TO mysql.`it's`", {"shop", "mysql"}),
+        ("/*!40000 ALTER TABLE log.l RENAME TO shop.l */", {"shop", "log"}),
     ],
 )  # fmt: skip
 def test_databases_that_must_not_be_left_out_alone_are_named(text, expected):
     """One statement names tables of several, or of the system schema and others; values and comments say nothing."""
     assert spanned("Shop", text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("INSERT INTO shop.t SELECT User FROM user", SYSTEM_AND_MORE),
+        ("DELETE FROM shop.t WHERE id = 1", set()),
+        ("UPDATE user SET a = 1 WHERE b = 'x'", set()),
+        ("INSERT INTO mine SELECT 1", set()),
+    ],
+)
+def test_names_without_a_database_are_of_that_of_the_session(text, expected):
+    """Also where that is the system schema."""
+    assert spanned("mysql", text) == expected
 
 
 @pytest.mark.parametrize(
@@ -77,7 +94,9 @@ def test_what_names_no_temporary_table_is_known(text):
         "CREATE INDEX i ON t (a)",
         "CREATE TABLE u AS SELECT * FROM t",
         "CREATE TABLE u LIKE t",
+        "CREATE  TABLE u  LIKE t",
         "CREATE TEMPORARY TABLE t (id INT)",
+        "CREATE /*!40101 TEMPORARY */ TABLE t (id INT)",
         "SELECT `shop`.`f`()",
     ],
 )
@@ -101,6 +120,7 @@ def test_a_temporary_table_that_is_made_is_known_by_its_name():
 def test_code_is_known_when_it_is_made(kind):
     """Behind its definer."""
     assert makes_code(f"CREATE DEFINER=`a`@`%` {kind} x")
+    assert makes_code(f"-- it's\n/*!50003 CREATE {kind} x */")
     assert not makes_code("CREATE TABLE x (id INT)")
 
 
@@ -148,6 +168,12 @@ def test_a_database_that_is_made_is_named(text, name):
         ("INSERT INTO user (id) VALUES (1)", False),
         ("INSERT INTO t SELECT uuid FROM shop.user", False),
         ("INSERT INTO t (id) VALUES (UUID_TO_BIN('x'))", False),
+        ("INSERT INTO t VALUES (\"it's\", UUID()), ('x', 'y')", True),
+        ("INSERT INTO t VALUES ('/*', UUID(), '*/')", True),
+        ("INSERT INTO t # it's\n VALUES (UUID(), 'x')", True),
+        ("INSERT INTO t --\tit's\n VALUES (UUID(), 'x')", True),
+        ("INSERT INTO `it's` VALUES (UUID(), 'x')", True),
+        ("INSERT INTO t VALUES ('a', 5) # UUID()", False),
         ("UPDATE t SET a = my_uuid(1) /* UUID() */", False),
     ],
 )  # fmt: skip

@@ -1,8 +1,33 @@
 """Statements as people may see them."""
 
+import struct
+
 import pytest
 
-from app.binlog.events.statements import changes_rows, ends_in_comment, masked
+from app.binlog.events.executed import differs
+from app.binlog.events.headers import HEADER_BYTES, Malformed
+from app.binlog.events.statements import (
+    changes_rows,
+    ends_in_comment,
+    load_text,
+    masked,
+    masked_in_any_mode,
+    query_of,
+)
+
+
+NO_BACKSLASH_ESCAPES = 1 << 20
+LATIN1, SJIS, GBK = 8, 13, 28
+
+
+def logged(text, *, mode=0, charset=LATIN1, more=b""):
+    """Make the event of a statement as servers do: numbers, variables of the session, database, text."""
+    variables = (
+        b"\0\0\0\0\0\1" + mode.to_bytes(8, "little") + b"\6\3std"
+        b"\3\2\0\1\0\4" + charset.to_bytes(2, "little") * 3 + b"\x05\6SYSTEM"
+    )  # fmt: skip
+    numbers = struct.pack("<IIBHH", 5, 0, 4, 0, len(variables))
+    return bytes(HEADER_BYTES) + numbers + more + variables + b"shop\0" + text
 
 
 @pytest.mark.parametrize(
@@ -38,8 +63,48 @@ def test_a_long_statement_is_cut():
 
 def test_masking_takes_no_longer_than_its_text():
     """Statements of strangers do not keep a processor busy."""
-    for piece in ("'", '"', "/*", "(", "\\'", "(?),", "a-", "`"):
+    for piece in ("'", '"', "/*", "(", "\\'", "(?),", "a-", "`", "# ", "-- "):
         masked(piece * 100_000)
+        changes_rows(piece * 100_000)
+        differs(f"{piece * 20_000} UUID()")
+        changes_rows(piece * 100_000 + "\nx")
+
+
+@pytest.mark.parametrize(
+    ("text", "session", "shown"),
+    [
+        (b"VALUES ('\\', 'secret', 'x')", {"mode": NO_BACKSLASH_ESCAPES}, "VALUES (?)"),
+        (b"VALUES ('\\', secret', 'x')", {}, "VALUES (?)"),
+        (b"VALUES ('\x83\\', 'secret', 'x')", {"charset": SJIS}, "VALUES (?)"),
+        (b"VALUES ('\xbf\\', 'secret', 'x')", {"charset": GBK}, "VALUES (?)"),
+        (b"INSERT `\x83`a` VALUES ('x')", {"charset": SJIS}, "INSERT `\u30c1a` VALUES (?)"),
+    ],
+)
+def test_where_a_value_ends_is_as_in_its_session(text, session, shown):
+    """A backslash escapes nothing in some modes, and is half of a letter in some character sets."""
+    _, found = query_of(logged(text, **session), is_compressed=False)
+
+    assert masked(found) == shown
+
+
+def test_what_is_shown_of_a_statement_of_unknown_mode_ends_where_it_may_be_a_value():
+    """A log of rows has their statement without the session that it was executed in."""
+    assert masked_in_any_mode("VALUES ('a\\n', 5)") == "VALUES (?)"
+    assert masked_in_any_mode("VALUES ('\\', 'secret')") == "VALUES (?"
+
+
+def test_a_statement_that_is_cut_short_is_none():
+    """Whatever its numbers promise."""
+    with pytest.raises(Malformed, match="cut short"):
+        query_of(logged(b"")[: HEADER_BYTES + 5], is_compressed=False)
+    assert query_of(logged(b"a`\\")[: HEADER_BYTES + 13 + 3], is_compressed=False) == ("", "")
+
+
+def test_the_statement_that_loads_a_file_is_read_without_what_stands_before_it():
+    """Numbers there may look like quotes."""
+    event = logged(b"LOAD DATA INFILE 'x' INTO TABLE t", charset=ord("'"), more=b"'" * 13)
+
+    assert load_text(event) == "LOAD DATA INFILE 'x' INTO TABLE t"
 
 
 @pytest.mark.parametrize(
@@ -59,6 +124,8 @@ def test_masking_takes_no_longer_than_its_text():
         ("CREATE OR REPLACE TABLE t VALUES ROW(1)", True),
         ("/* x */ DROP TABLE t", False),
         ("UPDATES", False),
+        (f"/* {'x' * 5000} */ INSERT INTO t VALUES (1)", True),
+        ("-- x\n# y\nDELETE FROM t", True),
     ],
 )  # fmt: skip
 def test_statements_that_change_rows_are_told_from_definitions(text, is_dml):
