@@ -63,6 +63,7 @@ class Flavor:
         packages: Whether there are packages.
         sequences: Whether there are sequences.
         history: Whether row versions of the past can be loaded again.
+        last_moment: The last TIMESTAMP(6) in UTC, at which current rows with a history end.
         needless_modes: Values of sql_mode that it does not know because it always keeps to them.
         roles_are_marked: Whether mysql.user tells roles from users.
         prepared_ddl: Whether any CREATE may be prepared from a variable.
@@ -116,6 +117,7 @@ class Flavor:
     packages: bool
     sequences: bool
     history: bool
+    last_moment: str
     needless_modes: frozenset[str]
     roles_are_marked: bool
     prepared_ddl: bool
@@ -172,6 +174,7 @@ _MARIADB_10_6 = Flavor(
     packages=True,
     sequences=True,
     history=False,
+    last_moment="2038-01-19 03:14:07.999999",
     needless_modes=frozenset(),
     roles_are_marked=True,
     prepared_ddl=True,
@@ -202,6 +205,7 @@ _MARIADB_11_3 = replace(
     minimum=(11, 3, 0),
     routine_right="SHOW CREATE ROUTINE ON *.*",
 )
+_MARIADB_11_5 = replace(_MARIADB_11_3, minimum=(11, 5, 0), last_moment="2106-02-07 06:28:15.999999")
 _MYSQL_8_0 = Flavor(
     vendor="mysql",
     minimum=(8, 0, 0),
@@ -231,6 +235,7 @@ _MYSQL_8_0 = Flavor(
     packages=False,
     sequences=False,
     history=False,
+    last_moment="2038-01-19 03:14:07.499999",
     needless_modes=frozenset({"NO_AUTO_CREATE_USER"}),
     roles_are_marked=False,
     prepared_ddl=False,
@@ -264,7 +269,8 @@ _MYSQL_8_2 = replace(
     definer_right="SET_ANY_DEFINER",
 )
 # Newest first within a vendor: the first row whose minimum the server reaches describes it.
-FLAVORS: Final = (_MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6, _MYSQL_8_2, _MYSQL_8_0)
+_MARIADB: Final = (_MARIADB_11_5, _MARIADB_11_3, _MARIADB_10_11, _MARIADB_10_6)
+FLAVORS: Final = (*_MARIADB, _MYSQL_8_2, _MYSQL_8_0)
 
 # What every session is set to and must read back; a name that the server does not know is left out.
 # sql_mode: nearly empty, it reads CHAR unpadded and prints SHOW CREATE with backticks; the loading mode keeps 0 in

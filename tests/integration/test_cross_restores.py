@@ -68,6 +68,25 @@ LOST = (
         ),
     ),
     (
+        (NEW,),
+        (OLD, MYSQL),
+        (f"CREATE TABLE t (a TIMESTAMP NULL, b DATETIME) {_END}", "INSERT INTO t VALUES (0, 0)"),
+        (
+            "1 timestamp columns take moments until 2038 only; a later one ends the restore when it is loaded (DB.t.a)",
+        ),
+    ),
+    (
+        MARIADB,
+        (MYSQL,),
+        (f"CREATE TABLE t (a INT CHECK (a > 0), b INT, j JSON COMMENT 'CHECK') {_END}",),
+        (
+            (
+                "1 tables have CHECKs, which this server asks of every row; one that breaks its CHECK ends the"
+                " restore when it is loaded (DB.t)"
+            ),
+        ),
+    ),
+    (
         MARIADB,
         (MYSQL,),
         (
@@ -138,6 +157,36 @@ REFUSED = (
         "procedure",
     ),
     ((NEW,), (OLD,), (f"CREATE TABLE t (v VECTOR(3) NOT NULL) {_END}",), "vector"),
+    (
+        (NEW,),
+        (OLD,),
+        (
+            f"CREATE TABLE t (a INT) {_END}",
+            "CREATE TRIGGER r BEFORE UPDATE OF a ON t FOR EACH ROW SET NEW.a = 1",
+        ),
+        "trigger crossing.r is missing .* may not know its words",
+    ),
+)
+
+# Times of the user's read as the last moment of a server, at which current rows end.
+HISTORY = (
+    "CREATE TABLE hidden (id INT PRIMARY KEY, a DATETIME(6)) WITH SYSTEM VERSIONING",
+    (
+        "CREATE TABLE named (e TIMESTAMP(6) AS ROW END, id INT, a TIMESTAMP(6) NULL, b TEXT,"
+        " s TIMESTAMP(6) AS ROW START, PERIOD FOR SYSTEM_TIME (s, e), PRIMARY KEY (id, e))"
+        " WITH SYSTEM VERSIONING"
+    ),
+    "CREATE TABLE keyless (a TEXT) WITH SYSTEM VERSIONING",
+    "INSERT INTO hidden VALUES (1, '2038-01-19 03:14:07.999999'), (2, '2106-02-07 06:28:15.999999'), (3, NULL)",
+    # More than a chunk.
+    (
+        "INSERT INTO named (id, a, b) SELECT seq, '2038-01-19 03:14:07.999999', REPEAT('x', 1000)"
+        " FROM seq_1_to_2200"
+    ),
+    "INSERT INTO keyless VALUES ('2038-01-19 03:14:07.999999'), ('2106-02-07 06:28:15.999999'), (NULL)",
+    "UPDATE hidden SET a = '2000-01-01' WHERE id = 3",
+    "UPDATE named SET a = NULL WHERE id % 700 = 0",
+    "DELETE FROM keyless WHERE a IS NULL",
 )
 
 
@@ -230,6 +279,36 @@ async def test_what_both_know_comes_across(source, target, servers, tmp_path):
         assert there.run(
             "SELECT STATUS FROM information_schema.EVENTS WHERE EVENT_SCHEMA = 'crossing'"
         ) == [("ENABLED",)]
+
+
+@pytest.mark.parametrize(("source", "target"), [(OLD, NEW), (NEW, OLD)])
+async def test_current_rows_with_a_history_stay_current(source, target, servers, tmp_path):
+    """They end at the last moment of a server, which MariaDB 11.5 moved; other values that read so stay."""
+    crossing = Crossing(servers, tmp_path, source, target)
+    manifest = await crossing.backup(("SET time_zone = '+00:00'", *HISTORY))
+
+    forecast = await crossing.forecast(manifest)
+    done = await crossing.target.restore(manifest)
+    after = await crossing.forecast(manifest)
+
+    assert forecast.problems == after.problems == ()
+    assert done.verified
+    assert all(table.chunks and not table.chunks_changed for table in after.tables)
+    with (
+        Sql(crossing.source.url, "crossing") as here,
+        Sql(crossing.target.url, "crossing") as there,
+    ):
+        for sql in (here, there):
+            sql.run("SET time_zone = '+00:00'")
+        for read in (
+            "SELECT id, a FROM hidden ORDER BY id",
+            "SELECT id, a FROM named ORDER BY id",
+            "SELECT a FROM keyless ORDER BY a",
+            "SELECT id, a, row_start FROM hidden FOR SYSTEM_TIME ALL ORDER BY id, row_start",
+            "SELECT id, a, s FROM named FOR SYSTEM_TIME ALL ORDER BY id, s",
+            "SELECT a, row_end FROM keyless FOR SYSTEM_TIME ALL WHERE a IS NULL",
+        ):
+            assert there.run(read) == here.run(read)
 
 
 @pytest.mark.parametrize("case", LOST, ids=lambda case: f"{case[0][0]} to {case[1][0]}")

@@ -43,6 +43,10 @@ TABLES = {
         "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY, v VARCHAR(600)) ENGINE=ARCHIVE",
         "INSERT INTO t SELECT 3 * seq, REPEAT(MD5(seq), 15) FROM seq_1_to_6000",
     ],
+    "a counter that no row has taken yet": [
+        "INSTALL SONAME 'ha_archive'",
+        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE=ARCHIVE AUTO_INCREMENT=1000",
+    ],
     "document ids that are taken in ascending order only": [
         (
             "CREATE TABLE t (id INT PRIMARY KEY, FTS_DOC_ID BIGINT UNSIGNED NOT NULL, v TEXT,"
@@ -129,6 +133,21 @@ async def test_a_definition_comes_back_with_its_meaning(backstay, sql, database,
     manifest = await backstay.round_trip(database)
 
     await assert_restored_and_undone(backstay, manifest)
+
+
+async def test_a_counter_that_rows_set_comes_back_without_them(backstay, sql, database):
+    """A restore of the definitions alone, and the trial of them, ends with the number that comes next."""
+    sql.script([
+        "INSTALL SONAME 'ha_archive'",
+        "CREATE TABLE t (id INT AUTO_INCREMENT PRIMARY KEY) ENGINE=ARCHIVE",
+        "INSERT INTO t VALUES (7), (9)",
+    ])
+    manifest = await backstay.backup(database)
+
+    await backstay.restore(manifest, schema_only=True)
+
+    sql.run("INSERT INTO t VALUES ()")
+    assert sql.run("SELECT id FROM t") == [(10,)]
 
 
 @pytest.mark.parametrize("statements", marked(OTHERS))

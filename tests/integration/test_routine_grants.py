@@ -86,6 +86,28 @@ async def test_a_failure_loses_none(office, backstay, sql, database, monkeypatch
 
 
 @NO_PACKAGES
+async def test_a_package_that_is_not_in_the_backup_goes_and_comes_back(backstay, sql, database):
+    """MariaDB before 11.4 drops one in the mode of Oracle only."""
+    sql.run("CREATE TABLE t (a INT)")
+    manifest = await backstay.backup(database)
+    sql.script([
+        "SET sql_mode = 'ORACLE'",
+        "CREATE PACKAGE `k``'` AS PROCEDURE x; END",
+        "CREATE PACKAGE BODY `k``'` AS PROCEDURE x AS BEGIN SELECT 1; END; END",
+    ])
+    full = await backstay.backup(database)
+    before = snapshot(backstay.url, database)
+
+    emptied = await backstay.restore(manifest)
+    assert sql.run(f"SELECT name FROM mysql.proc WHERE db = '{database}'") == []
+    filled = await backstay.restore(full)
+    assert_same(before, snapshot(backstay.url, database))
+    for result in (filled, emptied):
+        await backstay.recoveries.undo(result.restore_id)
+    assert_same(before, snapshot(backstay.url, database))
+
+
+@NO_PACKAGES
 async def test_a_package_is_replaced_with_its_body(backstay, sql, database):
     """The server drops the body with the package."""
     sql.script([

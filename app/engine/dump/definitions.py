@@ -70,7 +70,8 @@ class SchemaDump:
             printed, exact = await exact_definition(session, table)
         loose = [Statement(StatementKind.TEXT, _LOOSE_KEYS)] if table.label in self.loose else []
         self.printed[table.label] = printed
-        if table.entry.engine in ASCENDING_ENGINES:
+        is_ascending = table.entry.engine in ASCENDING_ENGINES
+        if is_ascending and await session.scalar(f"SELECT 1 FROM {table.sql} LIMIT 1"):
             exact = ddl.without_counter(exact)
         sql = ddl.unqualify(exact, table.database) if self.single else exact
         kind = StatementKind.SEQUENCE if table.entry.sequence else StatementKind.TABLE

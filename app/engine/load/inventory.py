@@ -205,14 +205,16 @@ async def _compare(
 ) -> list[str]:
     missing = sorted(set(wanted) - set(there))
     different = sorted(key for key in set(wanted) & set(there) if wanted[key] != there[key])
+    server = await read_server(session)
+    is_same = _is_of_one_series(server, backup.manifest.server)
     if missing:
         kind, name = missing[0]
-        raise ProofFailedError(f"{kind} {load.target}.{name} is missing after the restore")
+        why = "" if is_same else "; this server has another version, and may not know its words"
+        raise ProofFailedError(f"{kind} {load.target}.{name} is missing after the restore{why}")
     problems = [
         f"{kind} {load.target}.{name} is not defined as in the backup" for kind, name in different
     ]
-    server = await read_server(session)
-    if problems and _is_of_one_series(server, backup.manifest.server):
+    if problems and is_same:
         detail = await _tell(session, backup, load, different[0])
         raise ProofFailedError(f"{problems[0]}{detail and ': '}{detail}")
     return [f"{problem}; this server has another version" for problem in problems]

@@ -34,6 +34,7 @@ from app.domain.runs.progress import Phase, Progress
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.rows import LoadRules, RowLoader, TableLoad
 from app.engine.load.work_queue import WorkQueue
+from app.engine.rows.history import read_ends
 from app.engine.rows.stored import computing
 from app.engine.schema import foreign_keys
 from app.engine.schema.foreign_keys import Binding, build_foreign_key
@@ -183,8 +184,11 @@ class Load:
             return
         self._warn_of_directories(load, entry, own[0])
         defer = not entry.history and entry.engine == "InnoDB" and entry.rows >= _DEFER_FROM_ROWS
-        if entry.engine in ASCENDING_ENGINES:  # older files hold the counter
+        members = [] if entry.partial == NOT_ASKED_FOR else listed.data.get(entry.name, [])
+        if entry.engine in ASCENDING_ENGINES:  # older files hold the counter, which rows set
             own[0] = ddl.without_counter(own[0])
+            if entry.counter and not members:
+                own[0] = ddl.with_counter(own[0], entry.counter)
         # Until their session computes them, stored columns may hold the same value twice.
         again = bool(entry.session)
         staged = ddl.staged(own[0], defer_indexes=defer or again, unique_too=again)
@@ -196,8 +200,9 @@ class Load:
             target=load.target,
             entry=entry,
             staged=staged,
-            members=[] if entry.partial == NOT_ASKED_FOR else listed.data.get(entry.name, []),
+            members=members,
         )
+        table.ends = await read_ends(session, table.live, self._manifest.server.version)
         self._tables.append(table)
         self._sort_foreign_keys(table, own[0], listed.names)
 

@@ -26,6 +26,7 @@ from app.errors import PermissionDeniedError, StatementError
 
 
 _NOT_PARSED: Final = 1064
+_PACKAGES: Final = frozenset({ObjectKind.PACKAGE, ObjectKind.PACKAGE_BODY})
 # A view of rows as documents (JSON duality) and an ordinary one do not replace each other.
 _OTHER_VIEW: Final = 6483
 # Settings of a session that go without saying, where the server does not let us change them.
@@ -383,8 +384,10 @@ async def _in_session_charset(session: Session, sql: str) -> str | bytes:
 
 async def drop_object(session: Session, database: str, entry: ObjectEntry) -> None:
     """Drop a view, trigger, routine or event; one that is gone already is fine."""
-    kind = entry.kind.value.upper()
-    await session.define(f"DROP {kind} IF EXISTS {qualified(database, entry.name)}")
+    sql = f"DROP {entry.kind.value.upper()} IF EXISTS {qualified(database, entry.name)}"
+    if entry.kind in _PACKAGES:  # before MariaDB 11.4 no other mode knows the word
+        sql = f"SET STATEMENT sql_mode = 'ORACLE' FOR EXECUTE IMMEDIATE {quote_text(sql)}"
+    await session.define(sql)
 
 
 def unwanted_objects(

@@ -17,7 +17,7 @@ from typing import Final
 from app.domain.backups.manifest import Manifest, MemberEntry, MemberKind, StatementKind
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
-from app.engine.flavor import version_number
+from app.engine.flavor import Flavor, flavor_of, version_number
 from app.engine.load.archived import iter_definitions
 from app.engine.server.connection import Session
 from app.engine.server.description import is_known
@@ -33,6 +33,7 @@ _COMMENT: Final = re.compile(r"/\*(M?)!(\d+)\s+(.*?)\s*\*/", re.DOTALL)
 _SESSION: Final = re.compile(
     r"SET SESSION sql_mode = '([\w,]*)', character_set_client = \w+, collation_connection = (\w+)"
 )
+_CHECK: Final = re.compile(r"\bCHECK\b")
 _INDEX: Final = re.compile(r"(?:PRIMARY |UNIQUE |FULLTEXT |SPATIAL )?KEY ")
 # A part in brackets of its own, not the length behind a column's name.
 _FUNCTIONAL: Final = re.compile(r"(?:UNIQUE )?KEY ``(?: USING \w+)? \((?:[^()]|\(\d+\))*?(?<!`)\(")
@@ -42,6 +43,13 @@ _LOST: Final = {
     "ENCRYPTION": "tables are no longer encrypted",
 }
 # No definition tells whether there is such a value.
+_CHECKED: Final = (
+    "tables have CHECKs, which this server asks of every row; one that breaks its CHECK ends the restore when"
+    " it is loaded"
+)
+_UNTIL: Final = (
+    "timestamp columns take moments until {} only; a later one ends the restore when it is loaded"
+)
 _FULL_VECTORS: Final = "vector columns take values of their full length only; a shorter one ends the restore when it is loaded"
 
 
@@ -56,6 +64,7 @@ class _Reading:
         vectors_since: The first version that has vectors.
         functional_keys: Whether an index may hold expressions.
         full_vectors: Whether a vector must be as long as its column says.
+        asks_checks: Whether rows that break a CHECK cannot be loaded.
     """
 
     passed_over: tuple[int, int]
@@ -63,6 +72,7 @@ class _Reading:
     vectors_since: tuple[int, int, int]
     functional_keys: bool
     full_vectors: bool
+    asks_checks: bool
 
 
 _READINGS: Final = {
@@ -72,6 +82,7 @@ _READINGS: Final = {
         (11, 7, 0),
         functional_keys=False,
         full_vectors=True,
+        asks_checks=False,
     ),
     "mysql": _Reading(
         (100000, 999999),
@@ -79,6 +90,7 @@ _READINGS: Final = {
         (9, 0, 0),
         functional_keys=True,
         full_vectors=False,
+        asks_checks=True,
     ),
 }
 
@@ -131,6 +143,7 @@ async def find_differences(
     settings = await _read_settings(source, manifest, loads)
     for setting, names in sorted(settings.items()):
         await _look_at_setting(session, found, setting, names)
+    _look_at_moments(session.flavor, flavor_of(manifest.server.version), found, loads)
     if session.flavor.vendor == manifest.server.vendor:
         return found
     reading = _READINGS[session.flavor.vendor]
@@ -159,6 +172,23 @@ async def _read_settings(
     return settings
 
 
+def _look_at_moments(
+    live: Flavor, saved: Flavor, found: Differences, loads: Sequence[DatabaseLoad]
+) -> None:
+    """Name the columns that may hold a moment later than the last one that a server knows."""
+    year = live.last_moment[:4]
+    names = [
+        f"{load.entry.name}.{table.name}.{column.name}"
+        for load in loads
+        if load.include_rows
+        for table in load.entry.tables
+        for column in table.columns
+        if column.data_type == "timestamp"
+    ]
+    if names and year < saved.last_moment[:4]:
+        found.lost[_UNTIL.format(year)] += names
+
+
 def _look_at_types(
     unknown: Collection[str],
     found: Differences,
@@ -179,6 +209,8 @@ def _look_at_types(
 def _look_at_table(reading: _Reading, found: Differences, label: str, sql: str) -> None:
     """Sort out what one CREATE TABLE says to its own vendor alone."""
     _, items, tail = ddl.split_items(sql)
+    if reading.asks_checks and _CHECK.search("".join(ddl.unquoted_parts(sql))):
+        found.lost[_CHECKED].append(label)
     for item in [*items, tail]:
         parts = ddl.tokens(item)
         plain = "".join(part[0] * 2 if ddl.is_quoted(part) else part for part in parts)

@@ -8,7 +8,7 @@ under the same check and with the INSERT itself as the way out.
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import Final
@@ -18,6 +18,7 @@ from app.domain.runs.progress import Progress
 from app.engine.flavor import Flavor
 from app.engine.load.read_ahead import ReadAhead
 from app.engine.load.work_queue import TableSteps, Unit
+from app.engine.rows.history import RowEnds
 from app.engine.rows.proof import prove_count, prove_member, prove_stream
 from app.engine.rows.queries import TableSql
 from app.engine.rows.stored import computing, without_zone
@@ -59,6 +60,7 @@ class TableLoad:
         entry: What the manifest says about it.
         staged: Its definition in the order that loads fastest.
         members: Its rows.
+        ends: How its current rows get another end than in the backup; None where they keep it.
         head: What each of its INSERT statements begins with.
         bulk: LOAD DATA statement; empty when its rows must be inserted.
         proven_from: Second of the server's clock in which the proof began; 0 = there was none.
@@ -69,6 +71,7 @@ class TableLoad:
     entry: TableEntry
     staged: ddl.StagedTable
     members: list[MemberEntry]
+    ends: RowEnds | None = None
     head: bytes = b""
     bulk: str = ""
     proven_from: int = 0
@@ -82,6 +85,10 @@ class TableLoad:
     def live(self) -> Table:
         """Return the table as it is on the target."""
         return Table(self.database, self.entry, shown=self.target)
+
+    def queries(self, flavor: Flavor) -> TableSql:
+        """Return how it is read and written on the target."""
+        return replace(TableSql.of(self.live, flavor), ends=self.ends)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +150,7 @@ class RowLoader:
 
     def build_steps(self, table: TableLoad) -> TableSteps:
         """Make the steps of a table: rows; indexes and proof; the number of rows."""
-        sql = TableSql.of(table.live, self._rules.flavor)
+        sql = table.queries(self._rules.flavor)
         if self._rules.allowed and table.entry.engine == "InnoDB" and not table.entry.history:
             table.bulk = bulk_statement(table.entry.name, sql.columns)
         table.head = sql.head
@@ -195,7 +202,7 @@ class RowLoader:
 
     async def prove_again(self, table: TableLoad, session: Session) -> None:
         """Read a table back once more, from a later second on."""
-        sql = TableSql.of(table.live, self._rules.flavor)
+        sql = table.queries(self._rules.flavor)
         ordered = sorted(table.members, key=lambda member: member.place)
         table.proven_from = 0
         for unit in chain(*self._build_proof(table, sql, ordered)):
@@ -254,6 +261,8 @@ class RowLoader:
         if entry.kind is not StatementKind.INSERT:
             return
         _require(text.startswith(table.head) and text.endswith(b");\n"), table, "an INSERT")
+        if table.ends:
+            text = table.ends.as_live(table.head, text)
         await self._insert_rows(session, table, entry, text)
         self._progress.moved(table.live.label, rows=entry.rows, size=len(text))
 

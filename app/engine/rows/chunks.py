@@ -349,9 +349,10 @@ def _stream_chunk(batch: list[bytes], stored: list[bytes]) -> Chunk:
 
 def chunk_statement(sql: TableSql, chunk: Chunk) -> Statement:
     """Make the INSERT of one chunk; dump and proof must make the same one."""
+    text = literals.insert(sql.head, chunk.body)
     return Statement(
         StatementKind.INSERT,
-        literals.insert(sql.head, chunk.body),
+        sql.ends.as_saved(sql.head, text) if sql.ends else text,
         rows=chunk.rows,
         lower=chunk.part.lower,
         upper=chunk.part.upper,

@@ -77,7 +77,7 @@ async def prove_tables(
         source, table = named
         if not table.has_rows or not table.entry.holds_rows:
             return
-        sql = TableSql.of(table, session.flavor)
+        sql = await TableSql.read(session, table, manifest.server.version)
         own = members.get((source, table.name), [])
         if table.entry.index:
             for member in own:
@@ -98,7 +98,9 @@ async def prove_member(session: Session, sql: TableSql, member: MemberEntry) -> 
     """
     entries = compared(member)
     insert = entries[-1]
-    part = Range(insert.lower, insert.upper)
+    bounds = insert.lower, insert.upper
+    lower, upper = map(sql.ends.bound, bounds) if sql.ends else bounds
+    part = Range(lower, upper)
     found: list[Chunk | LargeRow] = [LargeRow(part)]
     if not insert.sliced:  # what was large for the server backed up may not be so for this one
         found = []

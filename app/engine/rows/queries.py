@@ -1,9 +1,10 @@
 """The queries that read one table, made once and used for every chunk."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain.backups.manifest import ColumnEntry
 from app.engine.flavor import Flavor
+from app.engine.rows.history import RowEnds, read_ends
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
 from app.engine.sql import literals
@@ -35,6 +36,7 @@ class TableSql:
         odd_ascii: Condition for other bytes than ASCII in columns of that character set; may be empty.
         changed_json: Condition for JSON that its text does not bring back as it is; may be empty.
         integer_key: Whether the first key column is an integer, so that bounds can be computed.
+        ends: How its rows are made those of a backup whose current rows end at another moment.
     """
 
     table: Table
@@ -53,6 +55,7 @@ class TableSql:
     odd_ascii: str
     changed_json: str
     integer_key: bool
+    ends: RowEnds | None = None
 
     @classmethod
     def of(cls, table: Table, flavor: Flavor) -> "TableSql":
@@ -94,6 +97,12 @@ class TableSql:
             changed_json=literals.changed_json(table.loadable, flavor) if has_parsed else "",
             integer_key=bool(key) and key[0].data_type in literals.INTEGER_TYPES,
         )
+
+    @classmethod
+    async def read(cls, session: Session, table: Table, version: str) -> "TableSql":
+        """Prepare those of a live table that is compared with a backup of a server of `version`; raises as `of`."""
+        ends = await read_ends(session, table, version)
+        return replace(cls.of(table, session.flavor), ends=ends)
 
     @property
     def computes(self) -> bool:

@@ -131,6 +131,12 @@ def without_counter(sql: str) -> str:
     return _dropped(_AUTO_INCREMENT, sql)
 
 
+def with_counter(sql: str, counter: int) -> str:
+    """Add an AUTO_INCREMENT to a CREATE TABLE that prints none."""
+    begin, items, tail = split_items(sql)
+    return f"{begin}{', '.join(items)}{tail.replace(')', f') AUTO_INCREMENT={counter}', 1)}"
+
+
 def table_fingerprint(sql: str, database: str) -> str:
     """Digest a CREATE TABLE in the same way, and without what the server only remarks."""
     return fingerprint(without_remarks(sql), database)

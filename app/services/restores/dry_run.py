@@ -223,7 +223,8 @@ class DryRuns:
         load: DatabaseLoad,
         entry: TableEntry,
     ) -> Drift:
-        sql = TableSql.of(Table(load.target, entry), session.flavor)
+        live, version = Table(load.target, entry), manifest.server.version
+        sql = await TableSql.read(session, live, version)
         members = [
             member
             for member in manifest.members
