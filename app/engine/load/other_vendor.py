@@ -33,6 +33,8 @@ _COMMENT: Final = re.compile(r"/\*(M?)!(\d+)\s+(.*?)\s*\*/", re.DOTALL)
 _SESSION: Final = re.compile(
     r"SET SESSION sql_mode = '([\w,]*)', character_set_client = \w+, collation_connection = (\w+)"
 )
+# What a history is kept by where nobody named it; a restore sees to its end.
+_HIDDEN: Final = frozenset({"row_start", "row_end"})
 _CHECK: Final = re.compile(r"\bCHECK\b")
 _INDEX: Final = re.compile(r"(?:PRIMARY |UNIQUE |FULLTEXT |SPATIAL )?KEY ")
 # A part in brackets of its own, not the length behind a column's name.
@@ -183,7 +185,7 @@ def _look_at_moments(
         if load.include_rows
         for table in load.entry.tables
         for column in table.columns
-        if column.data_type == "timestamp"
+        if column.data_type == "timestamp" and not (table.history and column.name in _HIDDEN)
     ]
     if names and year < saved.last_moment[:4]:
         found.lost[_UNTIL.format(year)] += names
