@@ -1,5 +1,8 @@
 """SSH servers that are not as they should be, each a real one: without hard links, read-only, without SFTP."""
 
+import os
+from pathlib import Path
+
 import asyncssh
 import pytest
 
@@ -91,10 +94,11 @@ def test_a_server_without_sftp_is_told_by_that(store_servers, started):
     store.close()
 
 
-def test_a_directory_that_is_missing_is_told_and_not_made(store_servers, started):
-    """It is a mount point without its file system."""
+@pytest.mark.parametrize("name", ["missing", "host.pub"])
+def test_a_directory_that_is_missing_is_told_and_not_made(name, store_servers, started):
+    """It is a mount point without its file system, or no directory at all."""
     server = started()
-    store = store_servers.open(definition_of(server, path=str(server.home / "missing")))
+    store = store_servers.open(definition_of(server, path=str(server.home / name)))
     for call in (
         lambda: list(store.list()),
         lambda: store.stat("x"),
@@ -104,6 +108,19 @@ def test_a_directory_that_is_missing_is_told_and_not_made(store_servers, started
         with pytest.raises(StorageUnavailableError, match="directory of the store is missing"):
             call()
     assert not (server.home / "missing").exists()
+    store.close()
+
+
+def test_names_of_others_in_any_encoding_keep_nothing_from_being_listed(store_servers, started):
+    """They are left out, as everything is that no name of ours can be."""
+    server = started()
+    for name in (b"x\xff", b"\xe4", "ü".encode()):
+        Path(os.fsdecode(os.fsencode(server.home / "kept") + b"/" + name)).write_bytes(b"theirs")
+    store = store_servers.open(definition_of(server))
+    store.put("x", b"1")
+
+    assert [stored.name for stored in store.list()] == ["x"]
+    assert list(store.unfinished(store.now())) == []
     store.close()
 
 

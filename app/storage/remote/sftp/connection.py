@@ -138,7 +138,8 @@ class SshConnection:
                 keepalive_interval=_KEEPALIVE_SECONDS,
                 keepalive_count_max=_KEEPALIVES,
             )
-            self._sftp = await self._connection.start_sftp_client()
+            # Names of others may be in any encoding: they are no names of ours, and no end of a list.
+            self._sftp = await self._connection.start_sftp_client(path_errors="surrogateescape")
 
     async def _drop(self) -> None:
         connection, self._connection, self._sftp = self._connection, None, None

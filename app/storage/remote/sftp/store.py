@@ -225,13 +225,15 @@ class SftpStore:
         )
 
     def _require_directory(self) -> None:
-        try:
-            self.connection.ask(self._root, Act.READ, lambda sftp: sftp.stat(self._root))
-        except ObjectNotFoundError as exc:
+        is_there = False
+        with suppress(ObjectNotFoundError):
+            facts = self.connection.ask(self._root, Act.READ, lambda sftp: sftp.stat(self._root))
+            is_there = _is_folder(facts)
+        if not is_there:
             raise StorageUnavailableError(
                 "the directory of the store is missing on the server",
                 hint="Mount its file system there, or make the directory; it is never made here.",
-            ) from exc
+            )
 
     def _walk(self, prefix: str) -> Iterator[tuple[str, asyncssh.SFTPAttrs]]:
         """Yield names, of folders where some with a prefix may be; those that go meanwhile are left out."""
