@@ -377,9 +377,10 @@ class Catalogue:
         for name in layout.candidates(wanted, encrypted_first=self.keys.are_set):
             if self.directory.exists(name.manifest):
                 return name
-        directory = self.directory
-        store = directory.name if isinstance(directory, StoreDirectory) else ""
-        raise BackupNotFoundError(wanted, store=store)
+        if not isinstance(self.directory, StoreDirectory):
+            raise BackupNotFoundError(wanted)
+        self.directory.require()
+        raise BackupNotFoundError(wanted, store=self.directory.name)
 
     def _read(self, name: BackupName, written: Manifest | None = None) -> Manifest:
         if written is not None and written.file == name.file:

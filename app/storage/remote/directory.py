@@ -84,6 +84,10 @@ class StoreDirectory:
         """Tell whether there is such a store; who asks it for anything hears when it is not."""
         return True
 
+    def require(self) -> None:
+        """Raise StorageUnavailableError when there is no such bucket: what is not in it says no more than that."""
+        next(iter(self.store.list(_OURS)), None)
+
     def mark(self) -> tuple[int, int, int]:
         """Tell one set of names from another, as far as this process has changed it."""
         return 0, 0, self._changes

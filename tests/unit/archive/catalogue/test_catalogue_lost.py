@@ -3,7 +3,7 @@
 import pytest
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.errors import BackupNotFoundError
+from app.errors import BackupNotFoundError, StorageUnavailableError
 from app.storage.local import LocalDirectory
 from app.storage.remote.directory import StoreDirectory
 from app.storage.remote.local import LocalStore
@@ -44,6 +44,22 @@ async def test_a_backup_that_is_not_there_is_looked_for_where_it_was_asked_for(p
         with pytest.raises(BackupNotFoundError, match=r"^no backup ") as caught:
             work("backup_6b0d552ea0f7c")
         assert f"'{command}'" in caught.value.hint
+
+
+class NoBucket(LocalStore):
+    """Answers as a bucket that is not there: of an object only that it is not there either."""
+
+    def list(self, prefix=""):
+        raise StorageUnavailableError("the list: there is no such bucket or container")
+
+
+def test_a_bucket_that_is_not_there_is_told_and_not_its_backups(tmp_path):
+    """As after a definition that leads elsewhere now."""
+    store = NoBucket(tmp_path)
+    there = StoreDirectory("offsite", "", store, LocalDirectory(tmp_path / "locks"))
+
+    with pytest.raises(StorageUnavailableError, match="no such bucket"):
+        Catalogue(there).manifest("backup_6b0d552ea0f7c")
 
 
 async def test_a_backup_whose_data_is_gone_says_so(place):

@@ -13,7 +13,13 @@ from app.archive.file.copying import copy_archive
 from app.archive.file.writer import ArchiveWriter
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec
-from app.errors import AppError, BackupInUseError, StorageError, StorageUnavailableError
+from app.errors import (
+    AppError,
+    BackupInUseError,
+    StorageDeniedError,
+    StorageError,
+    StorageUnavailableError,
+)
 from app.storage import layout
 from app.storage.layout import BackupName
 from app.storage.local import LocalDirectory
@@ -197,9 +203,16 @@ async def test_what_is_read_here_is_not_deleted_here(directory_of):
     Catalogue(directory_of()).delete(manifest.backup_id)
 
 
-async def test_nothing_is_removed_from_a_store_that_is_only_added_to(place, directory_of):
-    """No sweep, no cache; a deletion is refused by whoever keeps the store."""
-    directory = directory_of(append_only=True)
+class AddedTo(LocalStore):
+    """Its key may not delete."""
+
+    def delete(self, name):
+        raise StorageDeniedError(f"{name}: the store refuses to delete")
+
+
+async def test_nothing_is_removed_from_a_store_that_is_only_added_to(place, directory_of, caplog):
+    """No sweep, no cache, and no word about it; a deletion is refused by whoever keeps the store."""
+    directory = directory_of(AddedTo(place), append_only=True)
     directory.prepare()
     manifest = await write_backup(directory)
     catalogue = Catalogue(directory)
@@ -208,6 +221,7 @@ async def test_nothing_is_removed_from_a_store_that_is_only_added_to(place, dire
     assert not (place / layout.METADATA).exists()
     assert catalogue.sweep() == ()
     assert [entry.backup_id for entry in catalogue.entries()] == [manifest.backup_id]
+    assert caplog.messages == []
 
 
 async def test_a_truncated_object_is_a_damaged_backup(place, directory_of):
