@@ -46,7 +46,9 @@ class AuditKeys:
 
     def _secrets(self) -> list[bytes]:
         if self._given:
-            secrets = [text.encode(errors="surrogateescape") for text in self._given.split()]
+            # Of blanks alone nothing is left, which is too short.
+            words = self._given.split() or [""]
+            secrets = [text.encode(errors="surrogateescape") for text in words]
             for secret in secrets:
                 require_secret(secret, VARIABLE)
             return secrets
