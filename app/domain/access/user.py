@@ -11,6 +11,8 @@ from app.errors import InvalidRequestError
 
 # Lower case, so that no database thinks two of them equal that another thinks different.
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
+# Whom audit and history name when nobody has asked: what a user of that name does could be taken for it.
+OF_THE_PROGRAM: Final = frozenset({"service", "retention", "checks", "copies", "binlog"})
 MIN_PASSWORD: Final = 12
 # Argon2 takes any length; reading and hashing megabytes is work for nothing.
 MAX_PASSWORD: Final = 1024
@@ -118,7 +120,7 @@ class Grant:
 
 def require_name(name: str) -> str:
     """
-    Accept text as a new user's name.
+    Accept text as a user's name.
 
     Returns:
         The same.
@@ -131,6 +133,21 @@ def require_name(name: str) -> str:
             "user name: 1 to 64 of a-z, 0-9, '.', '_', '@', '-', beginning with a letter or digit"
         )
     return name
+
+
+def require_new_name(name: str) -> str:
+    """
+    Accept text as the name of a user who is made.
+
+    Returns:
+        The same.
+
+    Raises:
+        InvalidRequestError: It is none, or is what the program calls itself.
+    """
+    if name in OF_THE_PROGRAM:
+        raise InvalidRequestError(f"user name: {name} is what the program calls itself")
+    return require_name(name)
 
 
 def require_password(password: str) -> str:

@@ -10,7 +10,7 @@ from app.domain.access.user import (
     Role,
     SessionKind,
     User,
-    require_name,
+    require_new_name,
     require_password,
 )
 from app.domain.ports import Clock
@@ -170,7 +170,7 @@ class UserService:
 
     async def _make(self, name: str, password: str, role: Role) -> User:
         return User(
-            name=require_name(name.lower()),
+            name=require_new_name(name.lower()),
             role=role,
             password_hash=await self._passwords.hash(require_password(password)),
             created_at=self._clock.now(),

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData
 
 from app.api.access import CurrentService, Noted, address
 from app.bootstrap.service import Service
-from app.domain.access.user import MIN_PASSWORD, require_name, require_password
+from app.domain.access.user import MIN_PASSWORD, require_new_name, require_password
 from app.domain.monitoring import CheckState, DoctorCheck
 from app.engine.flavor import flavor_of
 from app.engine.server.address import ServerLogin
@@ -89,7 +89,7 @@ def _errors(sent: Mapping[str, str]) -> dict[str, str]:
     """Say what is wrong with each field."""
     errors = {}
     for field, check, text in (
-        ("name", require_name, sent["name"].lower()),
+        ("name", require_new_name, sent["name"].lower()),
         ("password", require_password, sent["password"]),
     ):
         try:

@@ -4,8 +4,19 @@ from itertools import product
 
 import pytest
 
-from app.domain.access.user import MAX_PASSWORD, MIN_PASSWORD, Role, require_name, require_password
+from app.domain.access.user import (
+    MAX_PASSWORD,
+    MIN_PASSWORD,
+    Role,
+    require_name,
+    require_new_name,
+    require_password,
+)
 from app.errors import InvalidRequestError
+from app.services import copies
+from app.services.access import audit
+from app.services.backups import retention
+from app.services.monitoring import checks
 
 
 def test_each_role_may_do_what_those_before_it_may():
@@ -67,3 +78,13 @@ def test_passwords_of_other_lengths_are_refused(length):
         require_password("z" * length)
 
     assert "zz" not in str(caught.value)
+
+
+def test_nobody_new_is_called_what_the_program_calls_itself():
+    """Their deeds could be taken for its own; whoever is called so already logs in as before."""
+    programs = {audit.ACTOR, retention.ACTOR, checks._REQUESTER.name, copies._REQUESTER.name}
+    for name in programs | {"service", "binlog"}:
+        assert require_name(name) == name
+        with pytest.raises(InvalidRequestError, match=f"{name} is what the program calls itself"):
+            require_new_name(name)
+    assert require_new_name("retention2") == "retention2"
