@@ -11,6 +11,9 @@ import pytest
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "scripts" / "audit_dependencies.sh"
 EXCEPTIONS = ROOT / "scripts" / "audit_exceptions.txt"
+NONE = "No known vulnerabilities found"
+SOME = "Found 1 known vulnerability in 1 package"
+NOBODY = "requests.exceptions.ConnectionError: nobody answers"
 
 
 def test_each_exception_has_a_date_and_a_reason():
@@ -20,12 +23,11 @@ def test_each_exception_has_a_date_and_a_reason():
 
 
 @pytest.mark.parametrize(
-    ("says", "code"),
-    [("No known vulnerabilities found", 0), ("Found 1 known vulnerability in 1 package", 1),
-     ("requests.exceptions.ConnectionError: nobody answers", 2)],
-)  # fmt: skip
-def test_what_is_found_is_a_failure_and_so_is_no_answer(tmp_path, says, code):
-    """The service is asked about all but the exceptions; comments are none."""
+    ("says", "of_old", "code"),
+    [(NONE, SOME, 0), (SOME, SOME, 1), (NONE, NONE, 2), (NOBODY, NOBODY, 2), (NONE, NOBODY, 2)],
+)
+def test_what_is_found_is_a_failure_and_so_is_no_answer(tmp_path, says, of_old, code):
+    """The service is asked about all but the exceptions, and whether it knows of any; comments are none."""
     (tmp_path / "scripts").mkdir()
     (tmp_path / ".venv" / "bin").mkdir(parents=True)
     shutil.copy(SCRIPT, tmp_path / "scripts")
@@ -35,7 +37,12 @@ def test_what_is_found_is_a_failure_and_so_is_no_answer(tmp_path, says, code):
             "# CVE-2020-0000 2026-01-31 is a comment\nGHSA-aaaa-bbbb 2026-01-31 Not called.\n"
         )
     program = tmp_path / ".venv" / "bin" / "pip-audit"
-    program.write_text(f'#!/bin/sh\necho "$@" > asked\necho "{says}" >&2\nexit {min(code, 1)}\n')
+    program.write_text(
+        "#!/bin/sh\n"
+        f'case "$*" in *stdin*) grep -q "^jinja2==2.10$" || exit 3; said="{of_old}" ;;\n'
+        f'*) echo "$@" > asked; said="{says}" ;; esac\n'
+        f'echo "$said" >&2\ntest "$said" = "{NONE}"\n'
+    )
     program.chmod(0o700)
 
     ended = subprocess.run(
