@@ -5,7 +5,7 @@ import re
 import pytest
 
 from tests.fixtures.backstay import Backstay
-from tests.fixtures.chosen_server import IS_MYSQL
+from tests.fixtures.chosen_server import IS_MYSQL, NO_PACKAGES
 from tests.fixtures.forged import with_text
 from tests.fixtures.servers import Sql
 from tests.oracle.snapshots import assert_same, snapshot
@@ -84,6 +84,32 @@ async def test_accounts_and_objects_load_in_one_pass(own_server, tmp_path):
 
     assert [text for text in manifest.warnings if "root" not in text] == []
     assert [text for text in result.warnings if "root" not in text] == []
+
+
+@NO_PACKAGES
+async def test_rights_on_packages_are_restored(own_server, tmp_path):
+    """MariaDB before 11.4 knows the word in the mode of Oracle only."""
+    with own_server() as server, Sql(server.url) as sql:
+        sql.script([
+            "CREATE DATABASE shop",
+            "USE shop",
+            "CREATE USER 'ann'@'%'",
+            "SET sql_mode = 'ORACLE'",
+            "CREATE PACKAGE `k'` AS PROCEDURE x; END",
+            "CREATE PACKAGE BODY `k'` AS PROCEDURE x AS BEGIN SELECT 1; END; END",
+            "GRANT EXECUTE ON PACKAGE `k'` TO 'ann'@'%' WITH GRANT OPTION",
+            "GRANT EXECUTE ON PACKAGE BODY `k'` TO 'ann'@'%'",
+        ])
+        before = rights(server.url, "'ann'@'%'")
+        backstay = Backstay(server.url, tmp_path / "backups")
+        manifest = await backstay.backup("shop", accounts=True)
+        sql.script(["DROP USER 'ann'@'%'", "DROP DATABASE shop"])
+
+        result = await backstay.restore(manifest, accounts=True)
+        await backstay.target.close()
+
+        assert rights(server.url, "'ann'@'%'") == before
+    assert [text for text in result.warnings if "ann" in text] == []
 
 
 @pytest.mark.differs("mysql", reason="it has no role of everybody")

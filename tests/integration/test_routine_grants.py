@@ -108,12 +108,14 @@ async def test_a_package_that_is_not_in_the_backup_goes_and_comes_back(backstay,
 
 
 @NO_PACKAGES
-async def test_a_package_is_replaced_with_its_body(backstay, sql, database):
-    """The server drops the body with the package."""
+async def test_a_package_is_replaced_with_its_body(backstay, sql, database, office):
+    """The server drops the body with the package, and the grants on both."""
     sql.script([
         "SET sql_mode = 'ORACLE'",
         "CREATE PACKAGE k AS PROCEDURE x; END",
         "CREATE PACKAGE BODY k AS PROCEDURE x AS BEGIN SELECT 1; END; END",
+        f"GRANT EXECUTE ON PACKAGE k TO '{office}'@'%' WITH GRANT OPTION",
+        f"GRANT EXECUTE ON PACKAGE BODY k TO '{office}'@'%'",
     ])
     manifest = await backstay.backup(database)
     then = snapshot(backstay.url, database, grants=True)
@@ -127,6 +129,7 @@ async def test_a_package_is_replaced_with_its_body(backstay, sql, database):
     before = snapshot(backstay.url, database, grants=True)
 
     result = await backstay.restore(manifest)
+    assert result.warnings == ()
     assert_same(then, snapshot(backstay.url, database, grants=True))
     await backstay.recoveries.undo(result.restore_id)
     assert_same(before, snapshot(backstay.url, database, grants=True))

@@ -16,17 +16,16 @@ from app.engine.load.archived import EXECUTED, kinds_of, object_key, plain_text
 from app.engine.schema.databases import Schema, read_schemas
 from app.engine.schema.object_script import RESET, object_statements
 from app.engine.schema.objects import is_defined_as, read_objects
-from app.engine.schema.routine_grants import ensure_grants, read_routine_grants
+from app.engine.schema.routine_grants import PACKAGES, ensure_grants, read_routine_grants
 from app.engine.server.connection import OTHER_SUBTRACTION, Session
 from app.engine.server.errors import about
 from app.engine.sql.contained import LONG_AGO, contain, or_replace
 from app.engine.sql.events import last_time
-from app.engine.sql.quoting import qualified, quote, quote_text
+from app.engine.sql.quoting import about_package, qualified, quote, quote_text
 from app.errors import PermissionDeniedError, StatementError
 
 
 _NOT_PARSED: Final = 1064
-_PACKAGES: Final = frozenset({ObjectKind.PACKAGE, ObjectKind.PACKAGE_BODY})
 # A view of rows as documents (JSON duality) and an ordinary one do not replace each other.
 _OTHER_VIEW: Final = 6483
 # Settings of a session that go without saying, where the server does not let us change them.
@@ -387,9 +386,7 @@ async def _in_session_charset(session: Session, sql: str) -> str | bytes:
 async def drop_object(session: Session, database: str, entry: ObjectEntry) -> None:
     """Drop a view, trigger, routine or event; one that is gone already is fine."""
     sql = f"DROP {entry.kind.value.upper()} IF EXISTS {qualified(database, entry.name)}"
-    if entry.kind in _PACKAGES:  # before MariaDB 11.4 no other mode knows the word
-        sql = f"SET STATEMENT sql_mode = 'ORACLE' FOR EXECUTE IMMEDIATE {quote_text(sql)}"
-    await session.define(sql)
+    await session.define(about_package(sql) if entry.kind in PACKAGES else sql)
 
 
 def unwanted_objects(

@@ -14,7 +14,7 @@ from app.domain.backups.manifest import Manifest, MemberKind, StatementEntry, St
 from app.domain.ports import MemberSource, Statement
 from app.engine.server.connection import Session
 from app.engine.sql.ddl import is_quoted, tokens
-from app.engine.sql.quoting import quote, quote_text
+from app.engine.sql.quoting import about_package, quote, quote_text
 from app.errors import DatabaseError, ManifestError, StatementError
 
 
@@ -28,6 +28,7 @@ _EVERYBODY: Final = "PUBLIC"
 _INVISIBLE: Final = frozenset({1133, 1141})
 _LEGAL: Final = (b"CREATE USER ", b"CREATE ROLE ", b"GRANT ", b"REVOKE ", b"SET DEFAULT ROLE ")
 _NOTHING: Final = "GRANT USAGE ON *.*"
+_ON_PACKAGE: Final = re.compile(rb"GRANT [A-Z ,]+ ON PACKAGE\b")
 _ON_ROUTINE: Final = re.compile(r"GRANT [A-Z ,]+ ON (?:PROCEDURE|FUNCTION|PACKAGE)\b")
 _COLUMNS: Final = re.compile(rb"\(([^()]*)\)")
 _GLOBAL: Final = re.compile(rb"GRANT .+ ON \*\.\* TO ", re.DOTALL)
@@ -149,7 +150,10 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
         if entry.name in unlimited and (text.startswith(b"REVOKE ") or _GLOBAL.match(text)):
             continue
         try:
-            await session.query(text, redact=True)
+            is_plain = not _ON_PACKAGE.match(text)
+            await session.query(
+                text if is_plain else about_package(text.decode().removesuffix(";\n")), redact=True
+            )
         except DatabaseError as exc:
             warnings.append(f"account {entry.name}: {exc}")
     left = [f"account {name} exists and was left as it is" for name in sorted(kept)]

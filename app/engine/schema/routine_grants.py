@@ -15,12 +15,13 @@ from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.journal import RoutineGrant
 from app.engine.schema.objects import ROUTINE_TYPES
 from app.engine.server.connection import Session
-from app.engine.sql.quoting import qualified, quote, quote_text, same_name
+from app.engine.sql.quoting import about_package, qualified, quote, quote_text, same_name
 from app.errors import DatabaseError, PermissionDeniedError
 
 
 _RIGHTS: Final = {"EXECUTE", "ALTER ROUTINE", "SHOW CREATE ROUTINE"}
 _GRANT: Final = "GRANT"
+PACKAGES: Final = frozenset({ObjectKind.PACKAGE, ObjectKind.PACKAGE_BODY})
 
 
 async def read_routine_grants(session: Session, database: str) -> list[RoutineGrant] | None:
@@ -114,4 +115,5 @@ def _statement(database: str, grant: RoutineGrant, rights: Collection[str]) -> s
     if not grant.host:
         to = grant.user if grant.user == "PUBLIC" else quote(grant.user)
     where = qualified(database, grant.name)
-    return f"GRANT {', '.join(plain)} ON {grant.kind.value.upper()} {where} TO {to}{option}"
+    sql = f"GRANT {', '.join(plain)} ON {grant.kind.value.upper()} {where} TO {to}{option}"
+    return about_package(sql) if grant.kind in PACKAGES else sql

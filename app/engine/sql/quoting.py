@@ -55,6 +55,11 @@ def qualified(database: str, name: str) -> str:
     return f"{quote(database)}.{quote(name)}"
 
 
+def about_package(sql: str) -> str:
+    """Return a statement that names a PACKAGE: MariaDB before 11.4 knows the word in the mode of Oracle only."""
+    return f"SET STATEMENT sql_mode = 'ORACLE' FOR EXECUTE IMMEDIATE {quote_text(sql)}"
+
+
 def matches(database: str, name: str, pattern: str) -> bool:
     """Match a name or `database.name` exactly or as a glob."""
     full = f"{database}.{name}"
