@@ -12,9 +12,11 @@ from typing import Final
 from markupsafe import Markup
 
 from app.domain.backups.retention import RetentionPolicy
+from app.domain.ids import instant_of, parse_backup_id
 from app.domain.places import sizes
 from app.domain.schedule import explain
 from app.domain.server.product import product_of
+from app.errors import BackupNotFoundError
 
 
 _TEN: Final = 10
@@ -133,6 +135,19 @@ def _visible(sign: str) -> str:
     return f"\\u{ord(sign):04x}"
 
 
+def made_at(backup_id: str) -> datetime | None:
+    """Return when a backup was made, by its id; None = it is the id of none."""
+    try:
+        return instant_of(parse_backup_id(backup_id))
+    except BackupNotFoundError:
+        return None
+
+
+def action_words(action: str) -> str:
+    """Say what somebody did, by the operation: `create backup`; a rehearsal by what people call its kinds."""
+    return "dry run or drill" if action == "rehearse_restore" else action.replace("_", " ")
+
+
 def changes(found: Mapping[str, object]) -> str:
     """
     Show what was changed.
@@ -207,6 +222,8 @@ FILTERS: Final[Mapping[str, Callable[..., object]]] = {  # type: ignore[explicit
     "foreign": foreign,
     "told": told,
     "plain": plain,
+    "made_at": made_at,
+    "action_words": action_words,
     "changes": changes,
     "opening": opening,
     "product": product_of,

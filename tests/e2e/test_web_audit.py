@@ -3,6 +3,8 @@
 import csv
 import io
 import sqlite3
+from datetime import datetime
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -43,14 +45,17 @@ def test_entries_are_found_by_who_what_and_when(api, admin):
     admin.post("/users/ann/role", role="operator")
     WebClient(api, "ann").get("/users")
 
-    page = admin.get("/audit?actor=admin&action=change_user").text
+    page = admin.get("/audit?actor=admin&action=change_user").text.partition("</datalist>")[2]
     assert "change user" in page
     assert "create user" not in page
     assert "viewer" in page.partition("1 change")[2]
     rows = table(admin.get("/audit.csv?actor=admin&action=change_user"))
     assert [row["target"] for row in rows] == ["POST /users/ann/role"]
     assert table(admin.get("/audit.csv?result=not-authorized"))[0]["actor"] == "ann"
-    days = sorted(row["at"][:10] for row in table(admin.get("/audit.csv")))  # or two, at midnight
+    zone = ZoneInfo(api.settings["TIMEZONE"])
+    assert f"From ({zone.key})" in page
+    instants = [datetime.fromisoformat(row["at"]) for row in table(admin.get("/audit.csv"))]
+    days = sorted(f"{at.astimezone(zone):%Y-%m-%d}" for at in instants)  # or two, at midnight
     assert len(table(admin.get(f"/audit.csv?since={days[0]}&until={days[-1]}"))) >= 5
     assert table(admin.get("/audit.csv?until=2020-01-01")) == []
     assert "No entry is like that" in admin.get("/audit?since=9998-01-01").text

@@ -13,7 +13,7 @@ from app.domain.runs.run import RunKind, RunState
 from tests.fixtures.api import finished
 from tests.fixtures.records import NOON, run
 from tests.fixtures.servers import Sql
-from tests.fixtures.web import WebClient
+from tests.fixtures.web import WebClient, words
 
 
 NAME = "tried_again"
@@ -52,6 +52,20 @@ def test_a_backup_that_failed_is_tried_again(web_api, missing):
     assert _ACTION.findall(web.get(ways[0]).text) == []
 
 
+def test_the_backup_of_a_restore_is_found_by_its_database_and_day(web_api, missing):
+    """Which is told to the next step as well."""
+    web = WebClient(web_api)
+    with web_api.client() as client:
+        body = {"databases": [NAME]}
+        begun = client.post("/api/admin/backup/create", json=body).json()
+        made = finished(client, begun["run_id"])["backup_id"]
+
+    found = web.get(f"/restore?database={NAME}").text
+    assert set(re.findall(r'href="/restore/(\w+)\?database=(\w+)"', found)) >= {(made, NAME)}
+    assert "/restore/" not in web.get(f"/restore?database={NAME}&day=2020-01-01").text
+    assert "/restore/" not in web.get("/restore?database=none").text
+
+
 def test_who_may_not_back_up_is_offered_nothing(web_api, missing):
     """A viewer sees why it failed."""
     page = WebClient(web_api, "viewer").get(f"/runs/{missing}").text
@@ -81,6 +95,12 @@ def test_a_drill_that_failed_is_chosen_again_with_what_was_chosen(web_api, missi
     page = web.get(f"/runs/{run_id}").text
     with web_api.client() as client:
         client.post(f"/api/admin/backup/verify/{made['backup_id']}", headers={"Prefer": "wait=60"})
+        listed = words(web.get("/runs?kind=verification"))
+    assert re.search(r"Verification the backup of \d{4}", listed), "of which backup"
+    above = (
+        web.get("/backups?database=none").text.partition("not whole")[2].partition("</section>")[0]
+    )
+    assert f'href="/backups/{made["backup_id"]}"' in above, "however long the list is"
     damaged = web.get(f"/restore/{made['backup_id']}").text
     assert re.search(r'value="tables"[^>]* checked', damaged), "single tables may be whole"
 

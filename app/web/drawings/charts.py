@@ -38,7 +38,8 @@ LEGEND: Final[Mapping[DayState, str]] = {
     DayState.NONE: "nothing recorded",
 }
 _WIDTH, _HEIGHT = 800, 180
-_AXIS: Final = 56
+# Above the line, for its breadth.
+_ROOM: Final = 4
 
 
 def shape(state: DayState) -> Markup:
@@ -138,20 +139,21 @@ def size_line(days: Sequence[Day]) -> Markup:
     most = max(count for _, count in known)
     points = [
         (
-            _AXIS + (index - first) / max(last - first, 1) * (_WIDTH - _AXIS - 8),
-            8 + (1 - count / most) * (_HEIGHT - 36),
+            (index - first) / max(last - first, 1) * _WIDTH,
+            _ROOM + (1 - count / most) * (_HEIGHT - _ROOM),
         )
         for index, count in known
     ]
     line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    # Words stand around it, so that they are as large on a phone.
     return Markup(
-        '<svg class="chart" viewBox="0 0 {w} {h}" role="img" aria-label="Size of the newest backup by day">'
-        '<path class="axis" d="M{a} 8V{b}H{w}"/>'
-        '<text x="{t}" y="14" text-anchor="end">{most}</text><text x="{t}" y="{b}" text-anchor="end">0</text>'
-        '<text x="{a}" y="{f}">{begin}</text><text x="{w}" y="{f}" text-anchor="end">{end}</text>'
-        '<polyline class="line" points="{line}"/></svg>'
+        '<div class="ends"><span>{most}</span></div>'
+        '<svg class="chart sizes" viewBox="0 0 {w} {h}" preserveAspectRatio="none" role="img"'
+        ' aria-label="Size of the newest backup by day">'
+        '<path class="axis" d="M0 0V{h}H{w}"/><polyline class="line" points="{line}"/></svg>'
+        '<div class="ends"><span>{begin}</span><span>{end}</span></div>'
     ).format(
-        w=_WIDTH, h=_HEIGHT, a=_AXIS, b=_HEIGHT - 28, t=_AXIS - 8, f=_HEIGHT - 8, most=size(most),
+        w=_WIDTH, h=_HEIGHT, most=size(most),
         begin=f"{days[first].day:%Y-%m-%d}", end=f"{days[last].day:%Y-%m-%d}", line=line,
     )  # fmt: skip
 

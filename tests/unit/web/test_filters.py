@@ -5,8 +5,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from app.web.filters import (
+    action_words,
     changes as changes_of,
     foreign,
+    made_at,
     moment,
     number,
     opening,
@@ -100,3 +102,16 @@ def test_changes_are_lines_in_which_names_stay_apart():
         '\u2068note\\u202e\u2069: empty \u2192 \u2068{"days": 7}\u2069',
         "\u2068made\u2069: \u2068x\u2069",
     ]
+
+
+def test_what_somebody_did_is_told_in_the_words_of_the_pages():
+    """The operations keep their names in the API."""
+    assert action_words("create_backup") == "create backup"
+    assert action_words("rehearse_restore") == "dry run or drill"
+
+
+def test_a_backup_is_told_by_when_it_was_made():
+    """What is the id of none has no such moment."""
+    assert made_at("backup_6b0d54e1ed9ba") == datetime(2026, 11, 30, 10, 50, 9, 973242, UTC)
+    assert made_at("latest") is None
+    assert made_at("") is None

@@ -2,10 +2,11 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from fastapi import FastAPI, Request
-from jinja2 import Environment, meta, nodes
+from jinja2 import Environment, PackageLoader, meta, nodes
 from starlette.routing import NoMatchFound
 
 from app.config import Settings
@@ -18,6 +19,8 @@ from app.web.rendering import View, path_for
 
 TEMPLATE_ROOT = Path(rendering.__file__).parent / "templates"
 TEMPLATE_FILES = sorted(TEMPLATE_ROOT.rglob("*.html"))
+LIVE = SimpleNamespace(database="shop", table="t", inserted=1, updated=None, deleted=None)
+STAGED = SimpleNamespace(**vars(LIVE) | {"database": "shop__bk_new_0123456789ab"})
 
 
 @pytest.fixture(scope="module")
@@ -120,3 +123,28 @@ def test_a_part_that_is_imported_is_given_all_that_it_uses():
 
     assert "parts/archiver.html" in used
     assert {name: found for name, found in used.items() if found} == {}
+
+
+@pytest.mark.parametrize("path", TEMPLATE_FILES, ids=lambda path: path.name)
+def test_names_in_a_row_are_shown_with_nothing_hidden(path):
+    """One after another as well, and where only those hear them who see nothing."""
+    assert re.findall(r'join\(", "\) *\}\}', path.read_text()) == []
+
+
+@pytest.fixture(scope="module")
+def words():
+    """The macro that says what a transaction did."""
+    environment = Environment(loader=PackageLoader("app.web"), autoescape=True)
+    environment.filters.update(FILTERS)
+    return vars(environment.get_template("parts/transactions.html").module)["transaction_words"]
+
+
+@pytest.mark.parametrize(("tables", "is_ours"), [([LIVE], False), ([STAGED], True)])
+def test_rows_that_a_restore_has_loaded_are_its_part(words, tables, is_ours):
+    """Also where the statement names no schema; what it says is of little use, so it is short."""
+    statement = f"LOAD DATA LOCAL INFILE ? INTO TABLE t {'x' * 50}"
+    found = SimpleNamespace(statement=statement, database="", tables=tables)
+    told = words(found)
+
+    assert ("part of a restore" in told) is is_ours
+    assert (statement in told) is not is_ours

@@ -86,6 +86,7 @@ async def list_backups(
         "backups.html",
         found=found,
         faults=health.faults,
+        damaged=[entry for entry in health.survey.entries if entry.backup_id in health.faults],
         pins=found.pins,
         part=Part(query.page, found.total, asked),
         names=sorted({name for entry in health.survey.entries for name in entry.databases}),

@@ -3,9 +3,10 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable
-from datetime import MAXYEAR, UTC, datetime, timedelta
+from datetime import MAXYEAR, UTC, datetime, timedelta, tzinfo
 from http import HTTPStatus
 from typing import Annotated, Final
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response, StreamingResponse
@@ -19,6 +20,7 @@ from app.domain.rights import OPERATIONS
 from app.domain.stores import AuditFilter, Page
 from app.errors import AuditBrokenError, InvalidRequestError
 from app.services.access.audit import AuditService
+from app.web.filters import action_words
 from app.web.paging import Part, page_of
 from app.web.rendering import render_as
 
@@ -41,7 +43,7 @@ _SKIPPED: Final = "\t\r\n "
 
 
 class AuditQuery(BaseModel):
-    """Which entries; empty = no condition. Days are of UTC, and the last one counts as a whole."""
+    """Which entries; empty = no condition. Days are of a zone, and the last one counts as a whole."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -54,16 +56,16 @@ class AuditQuery(BaseModel):
     def errors(self) -> dict[str, str]:
         """Return what is wrong, by field."""
         days = {"since": self.since, "until": self.until}
-        return {name: _DAY_RULE for name, text in days.items() if text and _day(text) is None}
+        return {name: _DAY_RULE for name, text in days.items() if text and _day(text, UTC) is None}
 
-    def as_filter(self) -> AuditFilter:
+    def as_filter(self, zone: ZoneInfo) -> AuditFilter:
         """Return what is looked for; a day that is none is left out."""
-        until = _day(self.until)
+        until = _day(self.until, zone)
         return AuditFilter(
             self.actor.strip(),
-            self.action.strip(),
+            _action(self.action.strip()),
             self.result.strip(),
-            _day(self.since),
+            _day(self.since, zone),
             until + _DAY if until else None,
         )
 
@@ -80,8 +82,9 @@ async def list_audit(
 ) -> Response:
     """List who changed or was refused what, newest first."""
     query, errors = asked.model_dump(exclude={"page"}), asked.errors()
+    zone = ZoneInfo(service.program.settings.timezone)
     entries, total = await service.access.audit.list(
-        asked.as_filter(), page_of(asked.page, sort="-number")
+        asked.as_filter(zone), page_of(asked.page, sort="-number")
     )
     return render_as(
         HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
@@ -91,7 +94,8 @@ async def list_audit(
         part=Part(asked.page, total, query),
         query=query,
         errors=errors,
-        actions=sorted(OPERATIONS),
+        actions=sorted(map(action_words, OPERATIONS)),
+        zone=zone.key,
     )
 
 
@@ -103,7 +107,8 @@ async def download_audit(
     if asked.errors():
         raise InvalidRequestError("a day is written such as 2026-01-31")
     headers = {"Content-Disposition": 'attachment; filename="audit.csv"'}
-    rows = _csv(service.access.audit, asked.as_filter())
+    zone = ZoneInfo(service.program.settings.timezone)
+    rows = _csv(service.access.audit, asked.as_filter(zone))
     return StreamingResponse(rows, media_type="text/csv; charset=utf-8", headers=headers)
 
 
@@ -118,10 +123,17 @@ async def prove_audit(request: Request, service: CurrentService) -> Response:
     return render_as(HTTPStatus.OK, request, "audit_proof.html", proof=proof, error=None)
 
 
-def _day(text: str) -> datetime | None:
+def _action(words: str) -> str:
+    """Return the operation that is meant by its name or by how the page shows it."""
+    return next(
+        (name for name in OPERATIONS if action_words(name) == words), words.replace(" ", "_")
+    )
+
+
+def _day(text: str, zone: tzinfo) -> datetime | None:
     """Return the beginning of a day that has one after it; None = it is no such day."""
     try:
-        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=UTC)
+        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
     except ValueError:
         return None
     return found if found.year < MAXYEAR else None

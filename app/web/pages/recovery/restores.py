@@ -3,9 +3,11 @@
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated
+from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
 from fastapi.responses import Response
+from pydantic import BaseModel, Field
 from starlette.datastructures import FormData
 
 from app.api.access import CurrentService, address
@@ -25,6 +27,7 @@ from app.errors import (
 )
 from app.services.access.browser_logins import BrowserLogin
 from app.web.access import SentForm, Viewer
+from app.web.days import DayText, span_of
 from app.web.filters import opening
 from app.web.forms.restore import (
     ambiguity,
@@ -58,20 +61,35 @@ _MAY_HAVE_CHANGED = tuple(
 )
 
 
+class ChoiceQuery(BaseModel):
+    """Among which backups is chosen; empty = no condition."""
+
+    database: Annotated[str, Field(max_length=200)] = ""
+    day: DayText = ""
+    page: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+
+
 @router.get("/restore", name="web:get_recovery_options.choose")
 async def choose_backup(
-    request: Request, service: CurrentService, page: Annotated[int, Query(ge=1, le=1_000_000)] = 1
+    request: Request, service: CurrentService, query: Annotated[ChoiceQuery, Query()]
 ) -> Response:
     """Ask which backup is to be restored; the newest good one is the first."""
-    found = await service.program.backups.list(BackupFilter(), page_of(page))
+    zone = ZoneInfo(service.program.settings.timezone)
+    since, until = span_of(query.day, zone)
+    wanted = BackupFilter(database=query.database, created_after=since, created_before=until)
+    found = await service.program.backups.list(wanted, page_of(query.page))
     health = await service.program.health.read()
+    asked = query.model_dump(exclude={"page"})
     return render(
         request,
         "restore_backup.html",
         entries=found.entries,
         faults=health.faults,
-        part=Part(page, found.total, {}),
+        part=Part(query.page, found.total, asked),
         locked=len(found.survey.locked),
+        names=sorted({name for entry in health.survey.entries for name in entry.databases}),
+        query=asked,
+        zone=zone.key,
     )
 
 

@@ -4,7 +4,7 @@ import re
 from datetime import date, timedelta
 
 from app.domain.year import DAYS, Day, DayState
-from app.web.drawings.charts import year_map
+from app.web.drawings.charts import size_line, year_map
 
 
 def days_until(last, state=DayState.OK):
@@ -19,6 +19,15 @@ def test_a_year_is_drawn_by_a_path_a_state():
 
     assert drawn.count("<path") == 2
     assert drawn.count("<a ") == DAYS
+
+
+def test_words_of_sizes_are_as_large_as_all_others():
+    """What stands in a drawing shrinks with it, and on a phone nobody can read it."""
+    days = [Day(date(2026, 11, number), DayState.OK, 1, 0, number * 1000) for number in (1, 2)]
+    drawn = size_line(days)
+
+    assert "2.0 kB" in drawn
+    assert "<text" not in drawn
 
 
 def test_each_day_leads_to_its_runs():
