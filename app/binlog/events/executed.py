@@ -53,7 +53,7 @@ _CHANGES: Final = re.compile(
 _IN_SYSTEM: Final = re.compile(rf"(?<![\w$.])[`\"]?{SYSTEM}[`\"]?\s*\.", _FLAGS)
 # Of a table that is in the database of the session.
 _UNQUALIFIED: Final = re.compile(
-    rf"(\b(?:FROM|JOIN|INTO|UPDATE)\s+)(?={_NAME}(?![\w$]|\s*\.))", _FLAGS
+    rf"(\b(?:FROM|JOIN|INTO|(?<!KEY\s)UPDATE)\s+)(?={_NAME}(?![\w$]|\s*\.))", _FLAGS
 )
 # Changes one table of the system schema and nothing else.
 _ALONE: Final = re.compile(

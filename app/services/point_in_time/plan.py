@@ -13,7 +13,7 @@ Which backup a recovery begins with, and where in the binary log it ends.
 A recovery never begins inside a transaction and never ends there.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Final, NamedTuple, NoReturn
@@ -100,7 +100,7 @@ def plan_recovery(
             search.put_off(manifest, place, changed)
         elif plan := search.take(manifest, place):
             return plan
-    return search.settle() or _refuse_without_base(stream, request.point, search.passed_over, until)
+    return search.settle() or _refuse_without_base(stream, request.point, search, until)
 
 
 class _Doubtful(NamedTuple):
@@ -118,10 +118,12 @@ class _Search:
 
     Attributes:
         passed_over: What is none, and why.
+        is_missed: Whether the transaction that is named was looked for behind one, and is not there.
     """
 
     def __init__(self, stream: ArchivedStream, request: RecoverRequest) -> None:
         self.passed_over: list[tuple[str, str]] = []
+        self.is_missed = False
         self._stream = stream
         self._request = request
         self._doubtful: list[_Doubtful] = []
@@ -147,6 +149,7 @@ class _Search:
         wanted = place_in(self._stream, point.file, point.position) or Place(0, 0)
         cut = find_cut(self._stream, found.base, found.place, self._request, wanted)
         if cut is None:
+            self.is_missed = True
             return None
         if reason := _against(self._stream, found, cut, point):
             self.passed_over.append((found.base.backup_id, reason))
@@ -223,11 +226,15 @@ def _require_known(stream: ArchivedStream, point: Point, until: datetime) -> Non
             except (Malformed, ValueError) as exc:
                 raise InvalidRequestError(f"{point.text[:80]!r} is no GTID") from exc
     if not is_covered:
-        wanted = _told(point.at) if point.at else point.text[:80]
-        raise PointNotCoveredError(
-            f"the archive of the binary log does not hold {wanted}: {_window(stream, until)}",
-            hint="'backstay binlog status' shows what can be recovered.",
-        )
+        _refuse_unknown(stream, point, until)
+
+
+def _refuse_unknown(stream: ArchivedStream, point: Point, until: datetime) -> NoReturn:
+    wanted = _told(point.at) if point.at else point.text[:80]
+    raise PointNotCoveredError(
+        f"the archive of the binary log does not hold {wanted}: {_window(stream, until)}",
+        hint="'backstay binlog status' shows what can be recovered.",
+    )
 
 
 def _window(stream: ArchivedStream, until: datetime) -> str:
@@ -288,7 +295,7 @@ def _chosen(manifest: Manifest, request: RecoverRequest) -> tuple[str, ...]:
             raise DatabaseNotFoundError(
                 f"backup {manifest.backup_id}, from which it would be recovered, holds no database {name!r}"
             )
-    return request.databases or tuple(limited)
+    return (*dict.fromkeys(request.databases),) or tuple(limited)
 
 
 def _filtered_xa(stream: ArchivedStream, plan: RecoverPlan) -> Iterator[AppError]:
@@ -325,14 +332,18 @@ def _size_between(stream: ArchivedStream, start: Place, end: Place) -> int:
 
 
 def _refuse_without_base(
-    stream: ArchivedStream, point: Point, passed_over: Sequence[tuple[str, str]], until: datetime
+    stream: ArchivedStream, point: Point, search: _Search, until: datetime
 ) -> NoReturn:
-    if not passed_over:
+    if search.is_missed:
+        _refuse_unknown(stream, point, until)
+    if not search.passed_over:
         raise PointNotCoveredError(
             f"no backup was made before {point.text[:80]}, from which it could be recovered",
             hint=f"A point needs a backup between it and the begin of the archive: {_window(stream, until)}.",
         )
-    reasons = "; ".join(f"{backup_id}: {reason}" for backup_id, reason in passed_over[:_SHOWN])
+    reasons = "; ".join(
+        f"{backup_id}: {reason}" for backup_id, reason in search.passed_over[:_SHOWN]
+    )
     raise BaseUnfitError(
         f"no backup can be the base of a recovery to {point.text[:80]}: {reasons}",
         hint="Make a backup of all databases now: points from then on can be recovered.",

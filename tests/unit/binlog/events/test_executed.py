@@ -62,6 +62,7 @@ def test_databases_that_must_not_be_left_out_alone_are_named(text, expected):
         ("DELETE FROM shop.t WHERE id = 1", set()),
         ("UPDATE user SET a = 1 WHERE b = 'x'", set()),
         ("INSERT INTO mine SELECT 1", set()),
+        ("INSERT INTO shop.t VALUES (1) ON DUPLICATE KEY UPDATE a = 1", set()),
     ],
 )
 def test_names_without_a_database_are_of_that_of_the_session(text, expected):

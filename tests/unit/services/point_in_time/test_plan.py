@@ -81,6 +81,27 @@ async def test_a_backup_by_a_clock_that_was_behind_is_no_base_of_what_was_before
         plan(made, Point(PointKind.TIME, "then", at=before))
 
 
+async def test_a_database_that_is_named_twice_is_one(tmp_path):
+    """Also for the server that replays it."""
+    made = LoggedInstallation(tmp_path)
+    base = await made.back_up(2)
+    name = base.databases[0].name
+
+    planned = plan_recovery(opened(made), iter([base]), RecoverRequest(made.point(3), (name, name)))
+
+    assert planned.databases == (name,)
+
+
+@pytest.mark.parametrize("kind", [PointKind.GTID, PointKind.BEFORE_GTID])
+async def test_a_transaction_that_sequences_skipped_is_not_held(tmp_path, kind):
+    """It would stand behind the backup, so no other backup is asked for."""
+    made = LoggedInstallation(tmp_path)
+    await made.back_up(2)
+
+    with pytest.raises(PointNotCoveredError, match="does not hold 0-1-009: it reaches from"):
+        plan(made, Point(kind, "0-1-009"))
+
+
 @pytest.mark.parametrize("days", [1, -1])
 async def test_a_break_behind_a_backup_counts_whatever_the_clock_said(tmp_path, days):
     """And one at its place only where it is later."""
