@@ -194,7 +194,6 @@ def test_what_nobody_reads_is_ended_and_lets_the_backup_go(besieged, sql, databa
 
 
 @pytest.mark.long
-@pytest.mark.waits
 def test_a_scheduled_backup_runs_while_the_service_is_besieged(own_api, server, sql, database):
     """Unread downloads, drills, silent connections and unfinished bodies, more than there may be."""
     count, settings = series((60, SMALL), (1100, DEFAULTS))

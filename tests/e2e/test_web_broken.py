@@ -10,6 +10,7 @@ import pytest
 from tests.fixtures.cli import wait_until
 from tests.fixtures.people import with_users
 from tests.fixtures.servers import Sql
+from tests.fixtures.sooner import SEEN_SECONDS
 from tests.fixtures.web import SAME_SITE, WebClient, words
 
 
@@ -189,7 +190,7 @@ def test_overview_says_that_the_server_is_away_before_a_run_fails(own_api, own_s
     before, began = _connections(server), time.monotonic()
     for _ in range(30):
         web.get("/")
-    looks = 1 + (time.monotonic() - began) / 10
+    looks = 1 + (time.monotonic() - began) / SEEN_SECONDS
     assert (
         _connections(server) - before <= 4 + looks
     )  # and what the service asks by itself, and this test

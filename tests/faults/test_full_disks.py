@@ -60,7 +60,6 @@ def not_ready(client):
     return wrong
 
 
-@pytest.mark.waits
 def test_with_the_state_disk_full_restores_and_backups_go_on(installation, sql, table, tmp_path):
     """By command line and by schedule; lists and cancelling work; then it is as if nothing had been."""
     with mounted(tmp_path / "disk", megabytes=8) as disk:
