@@ -12,8 +12,8 @@ from tests.fixtures.series import series
 
 
 # The service looks five times a second; the long series is as much news as an hour brings.
-NEWS = series(100, 3_600 * 5)
-FIRST = 40
+NEWS = series(50, 3_600 * 5)
+FIRST = 20
 SECONDS = 0.2
 # Of a heap of 3 MB, and of a process of 150; a leak of one element or event each would be more in the long series.
 HEAP_BYTES = 1_000_000

@@ -17,6 +17,7 @@ import pymysql.err
 import pytest
 from sqlalchemy import text
 
+from app.control import database
 from app.control.audit import AuditRecords
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
@@ -299,8 +300,9 @@ async def test_a_database_that_is_not_there_is_reported(server, tmp_path):
     await assert_unavailable(f"sqlite:///{tmp_path}", tmp_path)
 
 
-async def test_a_silent_server_is_reported(tmp_path):
+async def test_a_silent_server_is_reported(tmp_path, monkeypatch):
     """One that takes the connection and says nothing costs seconds, not the driver's forever."""
+    monkeypatch.setattr(database, "_CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"mysql://u:secret@127.0.0.1:{silent.getsockname()[1]}/d"
         message = "control database: no answer in time"

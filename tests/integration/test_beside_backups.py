@@ -9,6 +9,7 @@ from app.domain.runs.progress import Phase, Progress
 from app.engine.flavor import LOAD_SESSION
 from app.engine.schema.databases import create_database
 from app.errors import AlreadyRunningError
+from app.services.restores import swap
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.dry_runs import left_over
 from tests.fixtures.servers import Sql
@@ -20,13 +21,14 @@ KEEP_OUT = (
     else ["BACKUP STAGE START", "BACKUP STAGE FLUSH", "BACKUP STAGE BLOCK_DDL"]
 )
 LET_IN = "UNLOCK INSTANCE" if IS_MYSQL else "BACKUP STAGE END"
-# Longer than a swap waits for tables that others may read.
-SECONDS = 5.0
+# A swap waits for so long for tables that others may read; a backup takes longer.
+LOCK_SECONDS, SECONDS = 1, 2.5
 
 
 @pytest.mark.parametrize("objects", [(), ("CREATE VIEW v AS SELECT id FROM t",)])
-async def test_a_drill_ends_when_the_backup_is_done(objects, backstay, sql, database):
+async def test_a_drill_ends_when_the_backup_is_done(objects, backstay, sql, database, monkeypatch):
     """Its last statements, that make objects and drop its schemas, wait for whoever keeps DDL out."""
+    monkeypatch.setattr(swap, "LOCK_SECONDS", LOCK_SECONDS)
     sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)", *objects])
     manifest = await backstay.backup(database)
     plan = await backstay.recoveries.plan_drill(RestoreRequest(manifest.backup_id))

@@ -13,7 +13,9 @@ from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Progress
 from app.engine.dump.ladder import open_snapshot
 from app.engine.schema.tables import TableRef
+from app.engine.server import heartbeat, server as engine_server
 from app.engine.server.server import Server as Target
+from app.engine.swap import rename
 from app.errors import (
     ConnectionFailedError,
     ConnectionLostError,
@@ -34,8 +36,8 @@ from tests.oracle.snapshots import assert_same, snapshot
 
 # Of what a broken network ends, which would wait for ever. What comes before has more: a busy machine is silent as well.
 TIMEOUT_SECONDS = 2.0
-# After less than this a connection on which nothing moves is asked something.
-QUIET_SECONDS = 6.0
+# After the first, and in less than the second, a connection on which nothing moves is asked whether it is there.
+QUIET_SECONDS, ASKED_SECONDS = 1.0, 2.5
 # Bytes that a network takes before it fails: in the middle of the work, and near its end.
 LIMITS = (200_000, 2_000_000)
 
@@ -258,9 +260,16 @@ async def test_a_timeout_ends_the_query_on_the_server(own_server):
     assert threading.active_count() < 50
 
 
-@pytest.mark.waits
-async def test_a_silent_network_keeps_no_locked_block_waiting(backstay, sql, database):
+async def test_a_silent_network_keeps_no_locked_block_waiting(backstay, sql, database, monkeypatch):
     """Locks, connections that load and a snapshot are left in seconds when something fails in them."""
+    monkeypatch.setattr(heartbeat, "_QUIET_SECONDS", QUIET_SECONDS)
+    for module, name in (
+        (heartbeat, "_POLL_SECONDS"),
+        (heartbeat, "_LAST_SECONDS"),
+        (rename, "_RELEASE_SECONDS"),
+        (engine_server, "_KILL_SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 0.5)
     sql.run("CREATE TABLE t (id INT PRIMARY KEY)")
     manifest = await backstay.backup(database)
     tables = [TableRef(database, "t", "InnoDB")]
@@ -286,7 +295,7 @@ async def failed_in_silence(url, begin) -> float:
         with suppress(ZeroDivisionError):
             async with begin(server):
                 way.limit = 0
-                await asyncio.sleep(QUIET_SECONDS)  # now each of them is asked whether it is there
+                await asyncio.sleep(ASKED_SECONDS)
                 failed_at = time.monotonic()
                 raise ZeroDivisionError
         took = time.monotonic() - failed_at

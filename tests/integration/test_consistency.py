@@ -16,6 +16,7 @@ import pytest
 
 from app.domain.backups.backup import BackupRequest
 from app.domain.runs.progress import Phase, Progress
+from app.engine.dump import ladder
 from app.errors import SnapshotError
 from tests.fixtures.accounts import (
     BINLOG_RIGHT,
@@ -279,8 +280,11 @@ async def test_tables_that_change_places_are_each_there_once(backstay, sql, data
 
 
 @pytest.mark.differs("mysql", reason="it has no BACKUP STAGE")
-async def test_a_stage_that_another_program_holds_means_a_lower_rung(own_server, tmp_path):
+async def test_a_stage_that_another_program_holds_means_a_lower_rung(
+    own_server, tmp_path, monkeypatch
+):
     """While another program holds BACKUP STAGE for good we take a lower rung, and say so."""
+    monkeypatch.setattr(ladder, "_LOCK_SECONDS", 1)
     with own_server() as server, Sql(server.url) as sql, Sql(server.url) as holder:
         sql.script(["CREATE DATABASE d", "USE d", "CREATE TABLE t (id INT PRIMARY KEY)"])
         sql.run("INSERT INTO t VALUES (1)")

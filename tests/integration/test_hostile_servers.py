@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from app.control import database
 from app.control.database import ControlDatabase
 from app.engine.server.server import Server as Target
 from app.errors import AppError, ConnectionFailedError, ControlUnavailableError
@@ -220,8 +221,9 @@ async def test_a_connection_that_does_not_load_sends_nothing_either(file):
     ],
     ids=range(7),
 )
-async def test_nonsense_is_an_error_like_any_other(greeting, log_in):
+async def test_nonsense_is_an_error_like_any_other(greeting, log_in, monkeypatch):
     """Silence, another protocol, lengths that are absurd: refused in time, and nothing is sent."""
+    monkeypatch.setattr(database, "_CONNECT_SECONDS", 1)
     async with FakeServer(greeting=greeting).running() as fake:
         async with asyncio.timeout(60):
             await refused(log_in(fake.address))

@@ -7,6 +7,7 @@ import pytest
 
 from app.engine.dump.ladder import open_snapshot
 from app.engine.schema.tables import TableRef
+from app.engine.server import heartbeat
 from app.engine.server.connection import Session
 from app.errors import ConnectionLostError
 from app.services.restores.connections import load_sessions
@@ -15,8 +16,9 @@ from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.clocks import SystemClock
 
 
-# The server stands for whoever ends connections on which nothing moves.
-IDLE_SECONDS = 6
+# The server stands for whoever ends connections on which nothing moves; we are silent for less.
+IDLE_SECONDS = 4
+QUIET_SECONDS, POLL_SECONDS = 1.0, 0.5
 
 
 async def let_it_end(*sessions: Session) -> None:
@@ -25,8 +27,10 @@ async def let_it_end(*sessions: Session) -> None:
         await session.query(f"SET SESSION wait_timeout = {IDLE_SECONDS}")
 
 
-async def test_a_connection_that_holds_something_stays_awake(backstay, sql, database):
+async def test_a_connection_that_holds_something_stays_awake(backstay, sql, database, monkeypatch):
     """That of the locks of a restore, those of a snapshot and its table locks, and those that load."""
+    monkeypatch.setattr(heartbeat, "_QUIET_SECONDS", QUIET_SECONDS)
+    monkeypatch.setattr(heartbeat, "_POLL_SECONDS", POLL_SECONDS)
     sql.run("CREATE TABLE t (i INT) ENGINE=MyISAM")
     tables = [TableRef(database, "t", "MyISAM")]
     manifest = await backstay.backup(database)
@@ -43,7 +47,7 @@ async def test_a_connection_that_holds_something_stays_awake(backstay, sql, data
         patience = {await session.scalar("SELECT @@wait_timeout") for session in awake}
         await let_it_end(lonely, *awake)
 
-        await asyncio.sleep(IDLE_SECONDS + 2)
+        await asyncio.sleep(IDLE_SECONDS + 1)
 
         assert patience == {"300"}  # a network that loses one has its locks let go of
         assert len(awake) == (7 if IS_MYSQL else 6)  # one holds its lock of the instance

@@ -1,6 +1,5 @@
 """All that is recorded, each document made once and only when it is asked for."""
 
-import fcntl
 import json
 from contextlib import ExitStack
 from dataclasses import asdict
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from tests.fixtures.servers import OwnServers
+from tests.fixtures.shared_processes import locked
 from tests.recorded import interface
 from tests.recorded.bycommand import by_command
 from tests.recorded.byrequest import by_request
@@ -116,10 +116,10 @@ class SharedRecording:
     def __getitem__(self, document: str) -> Round:
         """Make a document, or read the one that was made."""
         made = self._directory / f"{document}.json"
-        with (self._directory / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        together = _OF_THE_SERVICE if document in _OF_THE_SERVICE else (document,)
+        with locked(self._directory / f"{together[0]}.lock"):
             if not made.exists():
-                for name in _OF_THE_SERVICE if document in _OF_THE_SERVICE else (document,):
+                for name in together:
                     file = self._directory / f"{name}.json"
                     file.write_text(json.dumps(asdict(self._recording[name])))
         return Round(**json.loads(made.read_text()))
