@@ -141,7 +141,7 @@ def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], Non
             raise BackupNotFoundError(name.backup_id, store=directory.name)
         permit()
         with directory.hold(name.file), directory.claim(name) as claim:
-            claim.take_over()
+            _claim_if_there_is_room(claim)
             try:
                 directory.remove(name.manifest)
             except (ObjectLockedError, StorageDeniedError):
@@ -154,6 +154,25 @@ def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], Non
                 f"{name.file}: is still there after it was removed",
                 hint="Look for another program that writes to the store.",
             )
+
+
+def _claim_if_there_is_room(claim: Claim) -> None:
+    """
+    Claim a backup that is deleted, unless the store is full, which SFTP calls a failure like any other.
+
+    What makes room there must not need some. Who dies without a claim leaves data without a manifest, which is not
+    listed as a backup.
+
+    Raises:
+        StorageDeniedError: The key may not write.
+        StorageUnavailableError: The store does not answer.
+    """
+    try:
+        claim.take_over()
+    except (StorageDeniedError, StorageUnavailableError):
+        raise
+    except StorageError as exc:
+        _log.warning("Deleting without a claim", extra={"facts": {"error": str(exc)}})
 
 
 def _bury(directory: StoreDirectory, name: BackupName, claim: Claim) -> list[str]:

@@ -18,6 +18,7 @@ from app.errors import (
     BackupInUseError,
     StorageDeniedError,
     StorageError,
+    StorageFullError,
     StorageUnavailableError,
 )
 from app.storage import layout
@@ -201,6 +202,39 @@ async def test_what_is_read_here_is_not_deleted_here(directory_of):
         assert Catalogue(directory_of()).in_use([manifest.file]) == {manifest.file}
     assert Catalogue(directory_of()).in_use([manifest.file, "never opened"]) == set()
     Catalogue(directory_of()).delete(manifest.backup_id)
+
+
+class FullStore(LocalStore):
+    """Has no room for one byte more, and says so or only that it has failed."""
+
+    def __init__(self, path, error):
+        super().__init__(path)
+        self.error = error
+
+    def put(self, name, data, *, create=False, retain_until=None):
+        raise self.error
+
+
+@pytest.mark.parametrize("error", [StorageFullError("full"), StorageError("it has failed")])
+async def test_a_full_store_is_deleted_from(error, place, directory_of):
+    """What makes room needs none, and leaves nothing."""
+    manifest = await _manifest(directory_of)
+    full = Catalogue(directory_of(FullStore(place, error)))
+    with suppress(StorageError):  # the list of what is left, which is only a cache
+        full.delete(manifest.backup_id)
+
+    assert {path.name for path in place.iterdir()} <= {layout.METADATA}
+
+
+async def test_a_store_that_does_not_answer_is_not_deleted_from(place, directory_of):
+    """Whether it has taken the claim, nobody knows."""
+    manifest = await _manifest(directory_of)
+    error = StorageUnavailableError("no answer")
+    with pytest.raises(StorageUnavailableError):
+        Catalogue(directory_of(FullStore(place, error))).delete(manifest.backup_id)
+
+    with Catalogue(directory_of()).open(manifest.backup_id) as reader:
+        assert (await reader.verify(VerifyLevel.CONTENT)).rows == ROWS
 
 
 class AddedTo(LocalStore):
