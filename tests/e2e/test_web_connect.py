@@ -60,7 +60,9 @@ def test_without_a_server_pages_and_api_say_what_is_missing(lone_api):
     web = WebClient(lone_api)
     for path in PAGES:
         assert web.get(path).status_code == 200, path
-    assert "Connect a server" in web.get("/server").text
+    checks = web.get("/server").text
+    assert "No server is connected yet" in checks
+    assert "Connect a server" in checks
 
     ready = web.client.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]["server"]) == (503, "no-server")

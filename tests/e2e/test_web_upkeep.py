@@ -7,6 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
+from app.control.alerts import AlertRecords
+from app.control.database import ControlDatabase
+from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.ids import BackupId
 from app.domain.restores.journal import (
     Journal,
@@ -135,6 +138,18 @@ async def test_alerts_are_listed_and_a_test_says_who_took_it(own_api, endpoint):
         return "(1) Alerts" in page and "The backup has failed" in page
 
     await asyncio.to_thread(wait_until, is_told, "the page tells of the failure")
+
+
+async def test_an_alert_says_what_it_is_about(own_api):
+    """Also where that is a backup that nobody has scheduled."""
+    api = with_users(own_api(NOWHERE)).start()
+    database = ControlDatabase(f"sqlite+aiosqlite:///{api.state / 'control.db'}", api.state)
+    alert, now = Alert(AlertKind.UNUSUAL, "manual", "fewer rows than before"), SystemClock().now()
+    await AlertRecords(database).raise_alert(alert, now, told_before=now, targets=())
+    await database.close()
+    admin = await asyncio.to_thread(WebClient, api)
+
+    assert "unusual backup by hand" in words(await asyncio.to_thread(admin.get, "/alerts"))
 
 
 def test_without_a_target_a_test_says_what_to_set(web_api):
