@@ -16,8 +16,8 @@ from tests.recorded.shapes import difference
 
 RECORDED = {document: recorded(document) for document in DOCUMENTS}
 PARTS = [(document, part) for document, parts in RECORDED.items() for part in parts]
-# Whoever is first records a whole document, half a minute of commands, and others wait for that.
-pytestmark = pytest.mark.timeout(900)
+# Whoever is first records a whole document, half a minute of commands; who comes meanwhile waits for that.
+pytestmark = [pytest.mark.waits, pytest.mark.timeout(900)]
 
 
 # The backup with accounts, which MariaDB warns of: it does not show its own one.
