@@ -179,6 +179,8 @@ _STATUSES: Final[Mapping[int, Meaning]] = {
     507: _NO_ROOM,
 }
 _SERVER_ERROR: Final = 500
+# What is called so may be any text, of any length: only what is no more than a word is told.
+_CODE: Final = re.compile(r"[A-Za-z][\w.-]{0,63}", re.ASCII)
 _XML_CODE: Final = re.compile(r"<Code>\s*(\w{1,64})\s*</Code>")
 _STATUS: Final = re.compile(r"\bstatus(?: code)?:? (\d{3})\b|\((\d{3}) [A-Z]", re.IGNORECASE)
 _TIMED_OUT: Final = re.compile(
@@ -215,12 +217,13 @@ def error_of(name: str, act: Act, rights: Rights, *, code: str = "", status: int
         name: What it is about: an object, or the store.
         act: What was to be done.
         rights: What this kind of store calls the rights.
-        code: Of the answer, as the store spells it.
+        code: Of the answer, as the store spells it; what is none counts as absent.
         status: Of the answer.
 
     Returns:
         An error that names the right or the setting that is lacking.
     """
+    code = code if _CODE.fullmatch(code) else ""
     meaning = _CODES.get(code) or _STATUSES.get(status)
     if meaning is None:
         meaning = _BROKEN if status >= _SERVER_ERROR else _REFUSED

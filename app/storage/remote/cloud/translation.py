@@ -129,8 +129,8 @@ def _of_answer(name: str, act: Act, rights: Rights, exc: ClientError) -> AppErro
     answer = exc.response
     code = str(answer.get("Error", {}).get("Code", ""))
     status = int(answer.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
-    # Where there is no body, botocore takes the status for the code.
-    return error_of(name, act, rights, code="" if code.isdigit() else code, status=status)
+    # Where there is no body, botocore takes the status for the code, which is none.
+    return error_of(name, act, rights, code=code, status=status)
 
 
 def _of_botocore(name: str, exc: BotoCoreError) -> AppError:

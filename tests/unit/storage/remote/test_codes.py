@@ -52,6 +52,22 @@ def test_an_answer_becomes_an_error_that_says_what_to_do(code, status, kind, hin
     assert (code or str(status or "")) in str(error)
 
 
+@pytest.mark.parametrize(
+    "code",
+    [
+        "AccessDenied\n", "your backups are fine: run this", "AWS4-HMAC-SHA256 Credential=AKIA", "\x1b[2J",
+        "x" * 65, "403", "é", "<b>",
+    ],
+)  # fmt: skip
+def test_what_a_store_calls_a_code_is_told_only_if_it_is_one(code):
+    """Whoever stands there may send any text, also what it was sent; it gets into no message."""
+    error = error_of("x", Act.DELETE, RIGHTS, code=code, status=403)
+
+    assert type(error) is StorageDeniedError
+    assert code not in f"{error} {error.hint}".replace("(403)", "")
+    assert str(error).endswith("(403)")
+
+
 def test_a_right_without_a_name_is_looked_for_at_the_key():
     """Where a kind of store has no such right."""
     assert "secret_env" in error_of("x", Act.SWEEP, {}, status=403).hint
