@@ -4,9 +4,12 @@ import re
 from typing import Final
 
 
+# Its tables show the rows of others, which are there when it is opened.
+MERGE: Final = "MRG_MYISAM"
+
 # They hold no rows of their own: only the definition is kept.
 ROWLESS_ENGINES: Final = frozenset({
-    "MRG_MYISAM",
+    MERGE,
     "MRG_MyISAM",
     "FEDERATED",
     "SPIDER",

@@ -181,3 +181,20 @@ async def test_what_was_made_is_read_back(own_server, tmp_path):
         assert said == [f"account {reader}: not all of its rights are as in the backup"]
         await other.close()
         await made.close()
+
+
+@pytest.mark.differs("mariadb", reason="no account has two passwords there")
+async def test_a_second_password_is_told_to_be_left_out(backstay, sql, database):
+    """No statement of the server shows it."""
+    sql.script([
+        "CREATE USER 'two'@'%' IDENTIFIED BY 'old one'",
+        "ALTER USER 'two'@'%' IDENTIFIED BY 'new one' RETAIN CURRENT PASSWORD",
+    ])
+    try:
+        manifest = await backstay.backup(database, accounts=True)
+    finally:
+        sql.run("DROP USER 'two'@'%'")
+
+    assert manifest.warnings == (
+        "account two@% has a second password (RETAIN CURRENT PASSWORD), which is not in the backup",
+    )

@@ -198,3 +198,52 @@ async def test_a_foreign_key_on_an_absent_database(backstay, sql, database):
     said = f"foreign key f of {database}.t refers to database {gone!r}, which is not on this server"
     assert found == ([said] if IS_MYSQL else [])
     assert result.verified
+
+
+@pytest.fixture
+def merged(sql, database):
+    """A table of MERGE on one of its own database and one of another; both databases are of the test."""
+    other = f"{database}_b"
+    sql.script([
+        f"CREATE DATABASE {other}",
+        f"CREATE TABLE {other}.t (i INT) ENGINE=MyISAM",
+        "CREATE TABLE own (i INT) ENGINE=MyISAM",
+        f"CREATE TABLE m (i INT) ENGINE=MERGE UNION=(own, {other}.t) INSERT_METHOD=LAST",
+        f"INSERT INTO {other}.t VALUES (1)",
+        "INSERT INTO own VALUES (2)",
+    ])
+    yield database, other
+    sql.run(f"DROP DATABASE IF EXISTS {other}")
+
+
+async def test_a_merge_without_a_table_below_it_is_refused_before_anything_begins(
+    backstay, sql, merged
+):
+    """Not chosen, of a database that comes with it and is not there yet, or nowhere."""
+    both = await backstay.backup(*merged)
+    alone = await backstay.backup(merged[0])
+    chosen = await ends_as_foretold(backstay, RestoreRequest(both.backup_id, tables=("m",)))
+    dropped(sql, *merged)
+    together = await ends_as_foretold(backstay, RestoreRequest(both.backup_id))
+    nowhere = await ends_as_foretold(backstay, RestoreRequest(alone.backup_id))
+
+    needs = f"table {merged[0]}.m needs table "
+    told = [str(found.problems[0]) for found in (chosen, together, nowhere)]
+    assert told == [
+        f"{needs}{merged[0]}.own of its UNION, which does not come with it",
+        f"{needs}{merged[1]}.t of its UNION, which does not come with it",
+        f"{needs}{merged[1]}.t of its UNION, which is neither in the backup nor on this server",
+    ]
+
+
+async def test_a_merge_comes_back_with_the_tables_below_it(backstay, sql, merged):
+    """Chosen with it, and where what is of another database was restored before."""
+    manifest = await backstay.backup(*merged)
+    await backstay.restore(manifest, tables=("m", "own"))
+    assert sql.run("SELECT i FROM m ORDER BY i") == [(1,), (2,)]
+
+    dropped(sql, *merged)
+    await backstay.restore(manifest, databases=(merged[1],))
+    await backstay.restore(manifest, databases=(merged[0],))
+
+    assert sql.run(f"SELECT i FROM {merged[0]}.m ORDER BY i") == [(1,), (2,)]

@@ -2,6 +2,9 @@
 
 import pytest
 
+from app.domain.restores.restore import RestoreRequest
+from tests.fixtures.dry_runs import drop, ends_as_foretold
+
 
 pytestmark = pytest.mark.differs(
     "mariadb", reason="MariaDB has no histograms by column, and no libraries"
@@ -26,3 +29,58 @@ async def test_histograms_and_libraries_are_counted(backstay, sql, database):
             f" ({database}.t.a, {database}.t.b)"
         ),
     )
+
+
+ADDED = {
+    "reference systems": (
+        (
+            'CREATE SPATIAL REFERENCE SYSTEM 990001 NAME \'of ours\' DEFINITION \'GEOGCS["X",DATUM["X",'
+            'SPHEROID["X",6378137,298.257223563]],PRIMEM["Greenwich",0],UNIT["degree",0.0174532925],'
+            'AXIS["Lat",NORTH],AXIS["Lon",EAST]]\''
+        ),
+        "CREATE TABLE t (p POINT NOT NULL SRID 990001)",
+        "DROP SPATIAL REFERENCE SYSTEM 990001",
+        "1 spatial reference systems (CREATE SPATIAL REFERENCE SYSTEM) (990001 of ours)",
+        "no spatial reference system with SRID 990001",
+    ),
+    "libraries": (
+        "CREATE LIBRARY one LANGUAGE JAVASCRIPT AS 'export function f(n) { return n }'",
+        (
+            "CREATE FUNCTION f(a INT) RETURNS INT DETERMINISTIC LANGUAGE JAVASCRIPT USING (one)"
+            " AS $$ return one.f(a) $$"
+        ),
+        "DROP LIBRARY one",
+        "1 libraries (CREATE LIBRARY) ({}.one)",
+        "LIBRARY one does not exist",
+    ),
+    "loaded functions": (
+        "CREATE FUNCTION service_get_read_locks RETURNS INT SONAME 'locking_service.so'",
+        "CREATE VIEW v AS SELECT service_get_read_locks('a', 'b', 1) AS x",
+        "DROP FUNCTION service_get_read_locks",
+        "1 functions of libraries (CREATE FUNCTION ... SONAME) (service_get_read_locks)",
+        "service_get_read_locks",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", ADDED)
+async def test_what_was_added_to_the_server_and_is_gone_is_missed_by_a_dry_run(
+    kind, backstay, sql, database
+):
+    """On the server that was backed up; the backup has said that it is not in it."""
+    make, use, take_away, left_out, missed = ADDED[kind]
+    sql.script([make, use])
+    try:
+        manifest = await backstay.backup(database)
+        there = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+    finally:
+        if kind == "reference systems":  # which no table may be of
+            drop(sql, database)
+        sql.run(take_away)
+        drop(sql, database)
+
+    gone = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+
+    assert manifest.warnings == (f"not in the backup: {left_out.format(database)}",)
+    assert not there.problems
+    assert missed in str(gone.problems[0])

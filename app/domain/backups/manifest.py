@@ -268,7 +268,7 @@ class ServerEntry:
         max_allowed_packet: Bytes.
         time_zone: Global time zone.
         server_id: The same for backups of the same address: 12 hex digits; empty = not noted.
-        settings: Which server it is, and variables that decide which definitions it takes; empty = not noted.
+        settings: Which server it is, and variables and additions that decide which definitions it takes; empty = not noted.
     """
 
     vendor: str

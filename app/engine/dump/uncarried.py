@@ -12,6 +12,7 @@ from typing import Final
 from app.domain.backups.manifest import LOST_HISTORY, TRANSACTION_HISTORY
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
+from app.engine.server.description import LOADED_FUNCTIONS, REFERENCE_SYSTEMS
 from app.engine.sql.ddl import without_directories
 from app.engine.sql.quoting import quote_text
 from app.engine.storage_engines import CONNECT
@@ -62,7 +63,8 @@ _OF_DATABASES: Final = (
 )
 _OF_SERVER: Final = (
     ("SELECT Server_name FROM mysql.servers", "server definitions (CREATE SERVER)"),
-    ("SELECT name FROM mysql.func", "functions of libraries (CREATE FUNCTION ... SONAME)"),
+    (LOADED_FUNCTIONS, "functions of libraries (CREATE FUNCTION ... SONAME)"),
+    (REFERENCE_SYSTEMS, "spatial reference systems (CREATE SPATIAL REFERENCE SYSTEM)"),
     (
         (
             "SELECT RESOURCE_GROUP_NAME FROM information_schema.RESOURCE_GROUPS"

@@ -5,8 +5,8 @@ That is databases and tables outside of the backup, and accounts that own other 
 
 A view can only be made where all that it reads and calls is there. One that needs what neither the backup
 nor the target has is left out, as are views on it; the rest of the database is restored. A table whose
-default asks such a sequence cannot be left out, so it is refused; also where the backup has the sequence,
-and it was not chosen.
+default asks such a sequence cannot be left out, so it is refused, as is one of MERGE without a table below
+it; also where the backup has the sequence or table, and it was not chosen.
 """
 
 import re
@@ -18,12 +18,19 @@ from app.domain.backups.manifest import Manifest, MemberKind, ObjectKind, Statem
 from app.domain.ports import MemberSource
 from app.domain.restores.load import DatabaseLoad
 from app.engine.load.archived import iter_definitions, read_view_texts
-from app.engine.schema.databases import read_schemas
+from app.engine.schema.databases import list_tables, read_schemas
 from app.engine.schema.definers import list_absent
 from app.engine.server.clock import ZONES_HINT, knows_zone
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import same_name
-from app.engine.sql.references import foreign_keys, parent_of, used_by_view, used_sequences
+from app.engine.sql.references import (
+    foreign_keys,
+    merged_tables,
+    parent_of,
+    used_by_view,
+    used_sequences,
+)
+from app.engine.storage_engines import MERGE
 from app.errors import InvalidRequestError
 
 
@@ -83,7 +90,7 @@ async def find_lacking(
     session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
 ) -> Lacking:
     """
-    Find what cannot be left out and cannot be made: defaults of sequences, foreign keys, events.
+    Find what cannot be left out and cannot be made: sequences, tables of MERGE, foreign keys, events.
 
     Returns:
         All of it.
@@ -92,10 +99,14 @@ async def find_lacking(
         ChecksumMismatchError: The archive is damaged.
     """
     found = await _lacking_sequences(session, source, manifest, loads)
+    merged = await _lacking_members(session, source, manifest, loads)
     parents = await _lacking_parents(session, source, manifest, loads)
     zones = await _unknown_zones(session, source, manifest, loads)
     roles = await _absent_roles(session, loads)
-    return replace(found, nowhere=(*found.nowhere, *parents, *zones, *roles))
+    return Lacking(
+        nowhere=(*found.nowhere, *merged.nowhere, *parents, *zones, *roles),
+        unchosen=(*found.unchosen, *merged.unchosen),
+    )
 
 
 async def _lacking_sequences(
@@ -124,6 +135,48 @@ async def _lacking_sequences(
             unchosen.append(InvalidRequestError(f"{need}, which was not chosen", hint=hint))
         else:
             nowhere.append(f"{need}, which is neither in the backup nor on this server")
+    return Lacking(tuple(nowhere), tuple(unchosen))
+
+
+async def _lacking_members(
+    session: Session, source: MemberSource, manifest: Manifest, loads: Sequence[DatabaseLoad]
+) -> Lacking:
+    """
+    Find tables of MERGE that the server could not open where they wait for the swap.
+
+    Returns:
+        Those below one that are of its own database and do not come with it, and others that are not there.
+    """
+    merging = {
+        (load.entry.name, entry.name)
+        for load in loads
+        for entry in load.entry.tables
+        if entry.engine.upper() == MERGE
+    }
+    saved = {
+        (database.name, entry.name) for database in manifest.databases for entry in database.tables
+    }
+    coming = _coming(loads)
+    nowhere: list[str] = []
+    unchosen: list[InvalidRequestError] = []
+    async for place, name, sql in iter_definitions(source, manifest, merging):
+        for database, used in sorted(merged_tables(sql)):
+            elsewhere = await list_tables(session, database) if database else []
+            member = (database or place, used)
+            if used in {table.name for table in elsewhere} or (not database and member in coming):
+                continue
+            need = f"table {place}.{name} needs table {'.'.join(member)} of its UNION"
+            if member in saved:
+                hint = (
+                    f"Restore database {database} before it, by itself."
+                    if database
+                    else f"Choose it as well, with --table {'.'.join(member)}."
+                )
+                unchosen.append(
+                    InvalidRequestError(f"{need}, which does not come with it", hint=hint)
+                )
+            else:
+                nowhere.append(f"{need}, which is neither in the backup nor on this server")
     return Lacking(tuple(nowhere), tuple(unchosen))
 
 

@@ -25,6 +25,11 @@ _SYSTEM: Final = frozenset(
 # MariaDB's role of everybody: it is there, and cannot be made, quoted or given a password.
 _EVERYBODY: Final = "PUBLIC"
 # Accounts by host name on a server that resolves no names.
+# Source: https://dev.mysql.com/doc/refman/8.4/en/password-management.html#dual-passwords
+_SECOND_PASSWORDS: Final = (
+    "SELECT User, Host FROM mysql.user"
+    " WHERE JSON_CONTAINS_PATH(User_attributes, 'one', '$.additional_password') ORDER BY User, Host"
+)
 _INVISIBLE: Final = frozenset({1133, 1141})
 _LEGAL: Final = (b"CREATE USER ", b"CREATE ROLE ", b"GRANT ", b"REVOKE ", b"SET DEFAULT ROLE ")
 _NOTHING: Final = "GRANT USAGE ON *.*"
@@ -119,7 +124,19 @@ async def account_statements(session: Session) -> AccountScript:
     written = [_statement(*item) for item in (*ordered, *defaults.items())]
     on_routines = [found for found in written if _ON_ROUTINE.match(found.sql.decode())]
     others = [found for found in written if found not in on_routines]
-    return AccountScript(made, others, on_routines, warnings)
+    return AccountScript(made, others, on_routines, [*warnings, *await _second_passwords(session)])
+
+
+async def _second_passwords(session: Session) -> list[str]:
+    """Warn of passwords that an account has besides its own, which no statement of the server shows."""
+    try:
+        rows = await session.texts(_SECOND_PASSWORDS)
+    except StatementError:  # MariaDB has none
+        return []
+    return [
+        f"account {name}@{host} has a second password (RETAIN CURRENT PASSWORD), which is not in the backup"
+        for name, host in rows
+    ]
 
 
 async def load_accounts(session: Session, manifest: Manifest, source: MemberSource) -> list[str]:

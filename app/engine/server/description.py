@@ -1,5 +1,6 @@
 """What a server says about itself, and whether it is the one that was backed up."""
 
+import hashlib
 from collections.abc import Iterable
 from typing import Final
 
@@ -8,6 +9,7 @@ from app.engine.flavor import LOAD_SESSION, REFUSING_VARIABLES, series_of
 from app.engine.server.connection import Session
 from app.engine.server.variables import is_same
 from app.engine.sql.quoting import quote_text
+from app.errors import PermissionDeniedError, StatementError
 
 
 _STRICT: Final = "STRICT_TRANS_TABLES"
@@ -34,6 +36,18 @@ _SETTINGS: Final = (
     "old_mode",
     "table_encryption_privilege_check",
 )
+LOADED_FUNCTIONS: Final = "SELECT name FROM mysql.func"
+# Those that MySQL brings along are of EPSG.
+REFERENCE_SYSTEMS: Final = (
+    "SELECT CONCAT(SRS_ID, ' ', SRS_NAME) FROM information_schema.ST_SPATIAL_REFERENCE_SYSTEMS"
+    " WHERE SRS_ID <> 0 AND COALESCE(ORGANIZATION, '') <> 'EPSG'"
+)
+# What definitions may name, people add and take away, and no backup holds; noted where there is any.
+_ADDED: Final = {
+    "libraries": "SELECT CONCAT(LIBRARY_SCHEMA, '.', LIBRARY_NAME) FROM information_schema.LIBRARIES",
+    "loaded functions": LOADED_FUNCTIONS,
+    "reference systems": REFERENCE_SYSTEMS,
+}
 
 
 async def read_server(session: Session) -> ServerEntry:
@@ -106,7 +120,16 @@ async def _read_settings(session: Session) -> tuple[tuple[str, str], ...]:
     rows = await session.texts(
         f"SHOW GLOBAL VARIABLES WHERE Variable_name IN ({_listed(_SETTINGS)})"
     )
-    return tuple(sorted((name, value) for name, value in rows))
+    settings = [(name, value) for name, value in rows]
+    for what, query in _ADDED.items():
+        try:
+            names = sorted(name for (name,) in await session.texts(query))
+        except (StatementError, PermissionDeniedError):
+            continue  # the server has no such thing, or does not show it to this user
+        if names:
+            digest = hashlib.sha256("\0".join(names).encode()).hexdigest()
+            settings.append((what, f"{len(names)} {digest[:16]}"))
+    return tuple(sorted(settings))
 
 
 def _listed(names: Iterable[str]) -> str:

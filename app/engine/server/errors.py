@@ -87,6 +87,7 @@ _MEANINGS: Final = {
     1814: "the table's file was discarded",
     1932: "the storage engine does not know the table",
     3140: "invalid JSON",
+    3548: "a spatial reference system is not on this server",
     3572: "a lock was not granted at once",
     3819: "a check constraint failed",
     4025: "a check constraint failed",

@@ -106,6 +106,15 @@ def with_sequences_in(sql: str, places: Mapping[tuple[str, str], str]) -> str:
     return "".join(parts)
 
 
+def merged_tables(sql: str) -> set[tuple[str, str]]:
+    """Return database and name of the tables below one of MERGE; no database = its own."""
+    parts = tokens(split_items(sql)[2])
+    begin = next((at for at, part in enumerate(parts) if part.endswith("UNION=")), len(parts))
+    end = parts.index(")", begin) if begin < len(parts) else begin
+    names = [at for at in range(begin, end) if parts[at][0] == "`" and parts[at - 1] != "."]
+    return {_chain(parts, at)[0] for at in names}
+
+
 def used_by_view(sql: str) -> set[tuple[str, str]]:
     """
     Find what a view reads and calls.

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from app.archive.file.reader import ArchiveReader
 from app.domain.backups.manifest import ObjectKind
@@ -48,6 +47,7 @@ from app.engine.server.grants import (
 )
 from app.engine.server.server import Server
 from app.engine.sql.quoting import qualified
+from app.engine.storage_engines import MERGE
 from app.engine.swap.broken_tables import list_without_file
 from app.engine.swap.plan import refuse_clashes
 from app.engine.swap.read_only import refuse_read_only
@@ -70,9 +70,6 @@ from app.services.restores.plan import (
     rows_at_stake,
     uncached,
 )
-
-
-_MERGE: Final = "MRG_MYISAM"
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +213,7 @@ def _missing_rights(grants: Grants, loads: Sequence[DatabaseLoad]) -> list[Missi
     merging = {
         load.staging
         for load in loads
-        if any(table.engine.upper() == _MERGE for table in load.entry.tables)
+        if any(table.engine.upper() == MERGE for table in load.entry.tables)
     }
     objects = [entry for load in loads for entry in load.entry.objects]
     authors = {entry.definer for entry in objects if entry.kind in ROUTINE_KINDS}

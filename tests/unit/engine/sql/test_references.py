@@ -1,8 +1,8 @@
-"""What views read and call, as the server prints it."""
+"""What views and tables read and call, as the server prints it."""
 
 import pytest
 
-from app.engine.sql.references import used_by_view, with_databases
+from app.engine.sql.references import merged_tables, used_by_view, with_databases
 
 
 @pytest.mark.parametrize(
@@ -25,3 +25,14 @@ def test_a_join_in_a_fixed_order_reads_both_tables():
     sql = "CREATE VIEW `v` AS select `a`.`x` AS `x` from (`a` straight_join `d`.`b`)"
 
     assert used_by_view(sql) == {("", "a"), ("d", "b")}
+
+
+def test_the_tables_below_one_of_merge_are_those_of_its_option():
+    """And not those of a comment that reads alike."""
+    made = "CREATE TABLE `m` (\n  `a` int COMMENT 'UNION=(`x`)'\n) ENGINE=MRG_MyISAM"
+
+    assert merged_tables(f"{made} UNION=(`t``1`,`d`.`t2`) COMMENT='UNION=(`y`)'") == {
+        ("", "t`1"),
+        ("d", "t2"),
+    }
+    assert merged_tables(f"{made} COMMENT='UNION=(`y`)'") == set()
