@@ -104,7 +104,8 @@ def _causes(
     server_error: AppError | None,
 ) -> Iterator[Verdict]:
     """Name all causes, worst first, and at last that there is none."""
-    damaged = max(status.damaged, status.checks_failing)
+    # Whatever a survey finds damaged is not listed, and checks are counted of what is.
+    damaged = status.damaged + status.checks_failing
     if damaged:
         text = f"{_counted(damaged)} damaged"
         yield Verdict(Outlook.BAD, text, "Do not delete others; verify it, and make a new one.")

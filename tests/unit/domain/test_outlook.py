@@ -46,7 +46,7 @@ def test_good_is_only_what_is_made_whole_and_proven():
     ("facts", "outlook", "word"),
     [
         ({"damaged": 1}, Outlook.BAD, "1 backup is damaged"),
-        ({"damaged": 1, "checks_failing": 3}, Outlook.BAD, "3 backups are damaged"),
+        ({"damaged": 1, "checks_failing": 3}, Outlook.BAD, "4 backups are damaged"),
         ({"last_backup": None}, Outlook.BAD, "no backup"),
         ({"last_proven_at": None}, Outlook.DOUBTFUL, "restored"),
         ({"next_due_at": None}, Outlook.DOUBTFUL, "schedule"),
