@@ -150,6 +150,23 @@ async def test_a_counter_that_rows_set_comes_back_without_them(backstay, sql, da
     assert sql.run("SELECT id FROM t") == [(10,)]
 
 
+@pytest.mark.differs("mysql", reason="it takes no DATABASE() in such expressions")
+async def test_a_backup_keeps_the_database_in_expressions(backstay, sql, database):
+    """MariaDB opens a table with NULL for DATABASE() where none is chosen, and computes so for all users."""
+    sql.script([
+        "CREATE TABLE t (a INT, b VARCHAR(80) DEFAULT (CONCAT('in ', DATABASE())), c VARCHAR(80) AS (CONCAT(a, DATABASE())))",
+        "FLUSH TABLES",
+    ])
+    manifest = await backstay.backup(database)
+    sql.run("INSERT INTO t (a) VALUES (1)")
+
+    assert sql.run("SELECT b, c FROM t") == [(f"in {database}", f"1{database}")]
+    await assert_restored_and_undone(backstay, manifest)
+    await backstay.restore(manifest)
+    sql.run("INSERT INTO t (a) VALUES (2)")
+    assert sql.run("SELECT b, c FROM t") == [(f"in {database}", f"2{database}")]
+
+
 @pytest.mark.parametrize("statements", marked(OTHERS))
 async def test_a_definition_that_is_printed_otherwise_comes_back(
     backstay, sql, database, statements

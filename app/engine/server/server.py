@@ -178,6 +178,8 @@ class Server:
         session.place = self._places
         try:
             await session.set_state(state)
+            # Without any, MariaDB opens a table with NULL for DATABASE() in its expressions, for all its users.
+            await session.use("information_schema")
             self._vendor, self._version = session.flavor.vendor, session.version
         except BaseException:
             await session.close()

@@ -21,6 +21,7 @@ from app.domain.backups.manifest import Codec, Manifest
 from app.domain.ports import Clock
 from app.domain.restores.points import RecoverPlan, RecoverRequest, RecoveryDrill
 from app.domain.runs.progress import Phase, Progress
+from app.engine.flavor import VIRTUAL_SCHEMAS
 from app.engine.replay.databases import create_missing, require_no_key_outside
 from app.engine.replay.definers import make_definers
 from app.engine.replay.event_changes import EventStatuses
@@ -258,7 +259,7 @@ class PointInTimeService:
         async with scratch.server.session() as session:
             if plan.databases:
                 used = await asyncio.to_thread(databases_used, scratch.data, plan.databases)
-                await create_missing(session, used - {*plan.databases})
+                await create_missing(session, used - {*plan.databases} - VIRTUAL_SCHEMAS)
         describe = partial(describe_failed, stream, plan.base)
         async with enforced_engine(scratch.server, stream.settings):
             await replay(scratch.server, start, plan.cut, progress, describe)
