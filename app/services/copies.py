@@ -133,10 +133,8 @@ class ScheduledCopies:
                 job = await self._jobs.copy(backup_id, schedule.options.store, store)
                 await self._runs.perform(job, _REQUESTER)
                 result = CopyResult(backup_id, store)
-        except (
-            BackupNotFoundError
-        ):  # it was deleted, or was never in the store that its schedule names now
-            result = None
+        except BackupNotFoundError:
+            result = None  # it was deleted, or was never in the store that its schedule names now
         except AlreadyRunningError:  # somebody else is at it, or the service is stopping
             return None
         except AppError as exc:

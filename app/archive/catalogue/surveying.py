@@ -148,10 +148,8 @@ class Surveyor:
                 try:
                     _require_alone(name, listed)
                     found = self._examine(name, cache.get(name.file), written)
-                except (
-                    ObjectNotFoundError
-                ):  # deleted since the names were listed, which a store may do late
-                    continue
+                except ObjectNotFoundError:
+                    continue  # deleted since the names were listed, which a store may do late
                 except _PROBLEMS as exc:
                     # What was known here before has been replaced by whoever has signed it now.
                     is_unknown = isinstance(exc, UnknownSignerError) and name.file not in cache
