@@ -9,11 +9,9 @@ import sys
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import pymysql.err
 import pytest
 from sqlalchemy import text
 
@@ -27,7 +25,7 @@ from app.errors import (
     ControlUnavailableError,
     InvalidRequestError,
 )
-from tests.fixtures.accounts import refused_login
+from tests.fixtures.accounts import end_connection, refused_login
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.control import furnish, other_process
 from tests.fixtures.records import NOON, SEALS, assert_chain, event, run, user
@@ -201,8 +199,7 @@ async def test_a_connection_that_died_is_replaced(server, sql, database, tmp_pat
     victims = [row[0] for row in sql.run(query)]
     assert victims
     for victim in victims:
-        with suppress(pymysql.err.OperationalError):  # it has gone by itself
-            sql.run(f"KILL {victim}")
+        end_connection(sql, victim)
 
     await control.ping()
     await control.close()

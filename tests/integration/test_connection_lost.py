@@ -23,7 +23,7 @@ from app.errors import (
 )
 from app.services.restores.connections import load_sessions
 from app.services.restores.swap import Swaps
-from tests.fixtures.accounts import databases, files, others
+from tests.fixtures.accounts import databases, end_connection, files, others
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.cli import wait_until
 from tests.fixtures.clocks import SystemClock
@@ -172,7 +172,8 @@ async def count_undone(server, home, fault, points) -> int:
 def end_sleeping(sql: Sql) -> None:
     """End every connection that does nothing, as the server does after minutes without a word."""
     idle = "SELECT ID FROM information_schema.PROCESSLIST WHERE COMMAND = 'Sleep'"
-    sql.script(f"KILL {number}" for (number,) in sql.run(idle))
+    for (number,) in sql.run(idle):
+        end_connection(sql, number)
 
 
 async def repaired(backstay: Backstay) -> None:

@@ -12,6 +12,7 @@ from tests.fixtures.accounts import (
     account,
     as_account,
     databases,
+    end_connection,
     files,
     grants_without,
     others,
@@ -40,7 +41,7 @@ def killer(sql: Sql, phase: Phase, events: int) -> Progress:
         if progress.phase is phase:
             left[0] -= 1
             if left[0] == 0:
-                sql.run(f"KILL {RANDOM.choice(others(sql))}")
+                end_connection(sql, RANDOM.choice(others(sql)))
 
     return Progress(listener=listener)
 
@@ -82,7 +83,7 @@ async def test_a_backup_ends_whose_lock_was_lost(own_server, tmp_path):
         def unlock(progress: Progress) -> None:
             if progress.phase is Phase.DUMP:
                 for (holder,) in sql.run(HOLDERS):
-                    sql.run(f"KILL {holder}")
+                    end_connection(sql, holder)
 
         with pytest.raises(ConnectionLostError):
             await backstay.backups.create(BackupRequest(("d",)), Progress(listener=unlock))

@@ -4,16 +4,16 @@ import asyncio
 import re
 import sqlite3
 from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractContextManager, closing, contextmanager, suppress
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
-import pymysql.err
 import pytest
 
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.domain.runs.run import Run, RunState
+from tests.fixtures.accounts import end_connection
 from tests.fixtures.run_installation import ANN, BOB, RunInstallation, done, ended, job
 from tests.fixtures.servers import OwnServers, Sql
 
@@ -111,8 +111,7 @@ async def test_an_end_whose_connection_is_lost_is_written_down_later(
         with Sql(url) as killer:
             while not is_over:
                 for (number,) in killer.run(query):
-                    with suppress(pymysql.err.OperationalError):  # it is gone already
-                        killer.run(f"KILL {number}")
+                    end_connection(killer, number)
 
     await require_kept(on_server, lost)
 
