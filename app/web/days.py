@@ -9,11 +9,19 @@ from pydantic import AfterValidator, Field
 
 # Days before and after them are none in other zones.
 _FIRST: Final = date(1970, 1, 1)
-_LAST: Final = date(9000, 1, 1)
+_LAST: Final = date(9998, 12, 31)
+
+
+def is_day(text: str) -> bool:
+    """Tell whether text is a day that has one before and after it in every zone."""
+    try:
+        return _FIRST <= date.fromisoformat(text) <= _LAST
+    except ValueError:
+        return False
 
 
 def _require_day(text: str) -> str:
-    if text and not _FIRST <= date.fromisoformat(text) <= _LAST:
+    if text and not is_day(text):
         raise ValueError(text)
     return text
 

@@ -3,7 +3,6 @@
 import csv
 import io
 from collections.abc import AsyncIterator, Iterable
-from datetime import MAXYEAR, UTC, datetime, timedelta, tzinfo
 from http import HTTPStatus
 from typing import Annotated, Final
 from zoneinfo import ZoneInfo
@@ -20,6 +19,7 @@ from app.domain.rights import OPERATIONS
 from app.domain.stores import AuditFilter, Page
 from app.errors import AuditBrokenError, InvalidRequestError
 from app.services.access.audit import AuditService
+from app.web.days import is_day, span_of
 from app.web.filters import action_words
 from app.web.paging import Part, page_of
 from app.web.rendering import render_as
@@ -27,7 +27,6 @@ from app.web.rendering import render_as
 
 router = APIRouter()
 
-_DAY: Final = timedelta(days=1)
 _DAY_RULE: Final = "A day such as 2026-01-31."
 _Text = Annotated[str, Field(max_length=128)]
 # As many as are in memory at once.
@@ -56,17 +55,19 @@ class AuditQuery(BaseModel):
     def errors(self) -> dict[str, str]:
         """Return what is wrong, by field."""
         days = {"since": self.since, "until": self.until}
-        return {name: _DAY_RULE for name, text in days.items() if text and _day(text, UTC) is None}
+        return {name: _DAY_RULE for name, text in days.items() if text and not is_day(text)}
 
     def as_filter(self, zone: ZoneInfo) -> AuditFilter:
         """Return what is looked for; a day that is none is left out."""
-        until = _day(self.until, zone)
+        wrong = self.errors()
+        since, _ = span_of("" if "since" in wrong else self.since, zone)
+        _, until = span_of("" if "until" in wrong else self.until, zone)
         return AuditFilter(
             self.actor.strip(),
             _action(self.action.strip()),
             self.result.strip(),
-            _day(self.since, zone),
-            until + _DAY if until else None,
+            since,
+            until,
         )
 
 
@@ -128,15 +129,6 @@ def _action(words: str) -> str:
     return next(
         (name for name in OPERATIONS if action_words(name) == words), words.replace(" ", "_")
     )
-
-
-def _day(text: str, zone: tzinfo) -> datetime | None:
-    """Return the beginning of a day that has one after it; None = it is no such day."""
-    try:
-        found = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=zone)
-    except ValueError:
-        return None
-    return found if found.year < MAXYEAR else None
 
 
 async def _csv(audit: AuditService, wanted: AuditFilter) -> AsyncIterator[str]:
