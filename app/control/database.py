@@ -323,7 +323,7 @@ async def _opened(path: str, **options: Any) -> "Aiosqlite":  # type: ignore[exp
 async def _end_stray(connection: AsyncConnection, engine: AsyncEngine, pool: Pool) -> None:
     """End a connection whose engine was closed while it was used: it would go back where nobody closes it."""
     if engine.pool is not pool:
-        await connection.invalidate()
+        await shielded(connection.invalidate())
 
 
 async def pause() -> None:

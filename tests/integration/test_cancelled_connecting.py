@@ -1,6 +1,7 @@
 """A task that is cancelled while it connects ends, at whatever step of the connecting that is."""
 
 import asyncio
+import gc
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
@@ -42,6 +43,35 @@ async def test_a_session_that_is_cancelled_while_it_connects_ends(own_server):
             assert await session.scalar("SELECT 1") == "1"
         await target.close()
         wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+
+
+async def test_a_task_that_is_cancelled_again_closes_all_its_sessions(own_server):
+    """Whenever that is while it closes them: none is left to the garbage collector, and none on the server."""
+    with own_server() as server, Sql(server.url) as sql:
+        target = Target(server.url)
+        for steps in range(20):
+            opened = asyncio.Event()
+
+            async def hold(opened=opened):
+                sessions = [await target.open() for _ in range(3)]
+                opened.set()
+                try:
+                    await asyncio.sleep(600)
+                finally:
+                    for session in sessions:
+                        await session.close()
+
+            task = asyncio.create_task(hold())
+            await opened.wait()
+            task.cancel()
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.wait([task], timeout=60)
+            assert task.cancelled()
+        gc.collect()  # which ends the test where a connection was given up
+        wait_until(lambda: others(sql) == [], "the server has no connection of ours")
+        await target.close()
 
 
 async def test_a_control_transaction_that_is_cancelled_while_it_connects_ends(

@@ -1,8 +1,4 @@
-"""
-A connection to the server that is backed up, with a fixed session state.
-
-Statements go straight to `app.engine.server.driver`.
-"""
+"""A connection to the server that is backed up, with a fixed session state; statements go straight to the driver."""
 
 import asyncio
 from collections.abc import (
@@ -385,15 +381,16 @@ class Session:
         return await self._opening(ask)
 
     async def close(self) -> None:
-        """Close the connection; never raises."""
+        """Close the connection; never raises and never waits: who closes many may be cancelled once more."""
         self._closed = True
         place, self.place = self.place, None
         if place is not None:
             place.release()
-        with suppress(SQLAlchemyError, pymysql.err.Error, OSError, RuntimeError):
-            self._driver.close()
-            await self._connection.invalidate()
-            await self._connection.close()
+        # Asynchronously, it would shield a polite end that was said already, and keep what is cancelled meanwhile.
+        opened = self._connection.sync_connection
+        for end in (self._driver.close, *((opened.invalidate, opened.close) if opened else ())):
+            with suppress(SQLAlchemyError, pymysql.err.Error, OSError, RuntimeError):
+                end()
 
 
 def _text(value: Value) -> str:
