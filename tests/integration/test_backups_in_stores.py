@@ -15,14 +15,18 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.copying import copy_archive
 from app.archive.file.keys import NO_KEYS
 from app.archive.file.writer import ArchiveWriter
+from app.domain.backups.backup import BackupRequest
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec, MemberKind, StatementKind
 from app.domain.ports import Statement
+from app.engine.server.server import Server as Target
 from app.errors import AppError, BackupNotFoundError, ObjectLockedError
+from app.services.backups.service import BackupService
 from app.storage import layout
 from app.storage.local import LocalDirectory
 from app.storage.remote.directory import StoreDirectory
 from app.storage.remote.local import LocalStore
+from app.storage.remote.store import LEAST_PART_BYTES, MOST_PARTS
 from tests.fixtures.archive_keys import keys_of
 from tests.fixtures.archives import (
     HEADER,
@@ -32,6 +36,8 @@ from tests.fixtures.archives import (
     make_backup,
     write_backup,
 )
+from tests.fixtures.clocks import SystemClock
+from tests.fixtures.kernels import FreeSpaceKernel
 from tests.fixtures.store_programs import LOCKED_BUCKET
 from tests.fixtures.stores import KIND_NAMES, StoreServers
 
@@ -54,6 +60,18 @@ class CountingStore:
     def read(self, name, offset, size):
         self.bytes_read += size
         return self.inner.read(name, offset, size)
+
+
+class PartsStore(LocalStore):
+    """Notes how large the parts are in which objects are sent."""
+
+    def __init__(self, path, kernel):
+        super().__init__(path, kernel)
+        self.part_bytes = []
+
+    def begin(self, name, part_bytes, *, retain_until=None):
+        self.part_bytes.append(part_bytes)
+        return super().begin(name, part_bytes, retain_until=retain_until)
 
 
 @pytest.fixture(params=KIND_NAMES)
@@ -119,6 +137,30 @@ async def test_a_writer_that_fails_leaves_nothing(directory):
         await write()
     assert names_in(directory) == set()
     assert Catalogue(directory).entries() == ()
+
+
+async def test_parts_are_as_large_as_the_tables_of_the_server_want(server, sql, database, tmp_path):
+    """A store takes so many of an object, so a terabyte has larger ones than a megabyte."""
+    (tmp_path / "store").mkdir()
+    store = PartsStore(tmp_path / "store", FreeSpaceKernel(free=1 << 50))
+    there = StoreDirectory("tried", "there", store, LocalDirectory(tmp_path / "locks"))
+    target = Target(server.url)
+    backups = BackupService(target, Catalogue(there), SystemClock())
+    sql.run("CREATE TABLE t (id INT PRIMARY KEY) STATS_PERSISTENT=1 STATS_AUTO_RECALC=0")
+    sql.run("INSERT INTO t VALUES (1)")
+    # What the server tells of a table of 2 TB; a name makes it read that again.
+    pages = "UPDATE mysql.innodb_table_stats SET clustered_index_size = 125000000"
+    grown = [f"{pages} WHERE database_name = '{database}'", "FLUSH TABLES", "RENAME TABLE t TO u"]
+    try:
+        await backups.create(BackupRequest(databases=(database,)))
+        sql.script(grown)
+        await backups.create(BackupRequest(databases=(database,)))
+    finally:
+        await target.close()
+
+    usual, large = store.part_bytes
+    assert usual == LEAST_PART_BYTES
+    assert large > 2e12 / MOST_PARTS
 
 
 async def test_one_small_table_of_a_large_backup_costs_little_more_than_itself(directory):

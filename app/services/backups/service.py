@@ -283,7 +283,7 @@ class BackupService:
         ) as snapshot:
             plan = await self._plan(snapshot.sessions[0], request, names)
             _require_all(refs, plan)
-            await require_space(self._catalogue, request, plan)
+            estimate = await require_space(self._catalogue, request, plan)
             asked = replace(request, databases=self._wanted(request))
             draft = await draft_manifest(self.server, snapshot, plan, asked, backup_id, began_at)
             draft = self._recovered.told(draft) if self._recovered else draft
@@ -294,6 +294,7 @@ class BackupService:
                 self._catalogue.keys,
                 level=request.level,
                 threads=threads,
+                estimate_bytes=estimate,
             ) as writer:
                 await writer.append(MemberKind.HEADER, header_of(draft, plan))
                 dump = Dump(snapshot, plan, writer, progress)

@@ -328,7 +328,8 @@ class ObjectUpload:
         if self._size > self._most_bytes:
             raise StorageError(
                 f"{self._name}: more than {MOST_PARTS} parts",
-                hint="It is far larger than was estimated; try again, the estimate will be better.",
+                hint="It is far larger than the server's figures of its tables say: run ANALYZE TABLE there,"
+                " and try again.",
             )
         with translated(self._name, Act.WRITE, self._store.rights):
             self._writer.write(data)
