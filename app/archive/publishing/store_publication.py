@@ -141,7 +141,8 @@ def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], Non
             raise BackupNotFoundError(name.backup_id, store=directory.name)
         permit()
         with directory.hold(name.file), directory.claim(name) as claim:
-            _claim_if_there_is_room(claim)
+            if not _has_taken_over(claim):
+                _log.warning("Deleting without a claim", extra={"facts": {"file": name.file}})
             try:
                 directory.remove(name.manifest)
             except (ObjectLockedError, StorageDeniedError):
@@ -156,12 +157,15 @@ def delete(directory: StoreDirectory, name: BackupName, permit: Callable[[], Non
             )
 
 
-def _claim_if_there_is_room(claim: Claim) -> None:
+def _has_taken_over(claim: Claim) -> bool:
     """
-    Claim a backup that is deleted, unless the store is full, which SFTP calls a failure like any other.
+    Take a claim over, unless the store is full, which SFTP calls a failure like any other.
 
     What makes room there must not need some. Who dies without a claim leaves data without a manifest, which is not
     listed as a backup.
+
+    Returns:
+        False where there was no room: it is there as before, or not at all.
 
     Raises:
         StorageDeniedError: The key may not write.
@@ -171,8 +175,9 @@ def _claim_if_there_is_room(claim: Claim) -> None:
         claim.take_over()
     except (StorageDeniedError, StorageUnavailableError):
         raise
-    except StorageError as exc:
-        _log.warning("Deleting without a claim", extra={"facts": {"error": str(exc)}})
+    except StorageError:
+        return False
+    return True
 
 
 def _bury(directory: StoreDirectory, name: BackupName, claim: Claim) -> list[str]:
@@ -210,7 +215,10 @@ def sweep(directory: StoreDirectory, names: Iterable[BackupName], there: set[str
 def _sweep_claim(directory: StoreDirectory, name: BackupName) -> list[str]:
     """Take a claim over, so that its owner finds out, and remove what it stands for."""
     with directory.claim(name) as claim:
-        claim.take_over()
+        if not _has_taken_over(claim):
+            # Its owner finds that it is gone, which says the same, and its room may do for ours.
+            claim.remove()
+            _has_taken_over(claim)
         if not directory.exists(name.manifest):
             return _bury(directory, name, claim)
         claim.remove()

@@ -226,6 +226,28 @@ async def test_a_full_store_is_deleted_from(error, place, directory_of):
     assert {path.name for path in place.iterdir()} <= {layout.METADATA}
 
 
+@pytest.mark.parametrize("error", [StorageFullError("full"), StorageError("it has failed")])
+@pytest.mark.parametrize("is_published", [True, False])
+def test_a_full_store_is_swept(is_published, error, place, directory_of):
+    """Of what a process has left that died there, to which its store may owe that it is full."""
+    died, claims, call = DyingStore(LocalStore(place)), list[str](), 0
+    while not claims or (len(names_in(place)) == 3) is not is_published:
+        for path in place.iterdir():
+            path.unlink()
+        call += 1
+        with suppress(Died):
+            written(directory_of(died.fail_at(call, "dies")))
+        assert died.calls >= call
+        claims = [name for name in names_in(place) if name.endswith(layout.PARTIAL)]
+    full = directory_of(FullStore(place, error))
+
+    assert Catalogue(full).sweep()[-1] == claims[0]
+
+    listed = verified(directory_of())
+    assert len(listed) == is_published
+    assert len([name for name in names_in(place) if name.startswith("backup_")]) == 2 * len(listed)
+
+
 async def test_a_store_that_does_not_answer_is_not_deleted_from(place, directory_of):
     """Whether it has taken the claim, nobody knows."""
     manifest = await _manifest(directory_of)
