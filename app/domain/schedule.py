@@ -156,10 +156,12 @@ class Schedule:
 
     def next_due(self) -> datetime | None:
         """Return the first due time that no backup has served; past or now = overdue; None = never."""
-        if not self.enabled:
-            return None
-        served_at = self.last_success_at
-        return self.due_after(max(served_at, self.updated_at) if served_at else self.updated_at)
+        return self.due_since(None) if self.enabled else None
+
+    def due_since(self, other: datetime | None) -> datetime | None:
+        """Return the first due time that no backup has served, nor another one of then, whether or not it is enabled."""
+        served = filter(None, (self.updated_at, self.last_success_at, other))
+        return self.due_after(max(served))
 
     def is_open(self, now: datetime) -> bool:
         """Tell whether a backup is wanted, by the last one that succeeded."""

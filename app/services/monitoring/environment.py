@@ -1,8 +1,8 @@
 """
 Checks every few minutes for what will make backups fail, and raises an alert before it does.
 
-1. Room where backups are kept. 2. Schedules without a success, and due times that nobody served.
-3. The server, the login and the rights. 4. The certificate of the service. 5. Damaged backups.
+1. Room where backups are kept. 2. Schedules without a success, due times that nobody served, and that no
+schedule is left on. 3. The server, the login and the rights. 4. The certificate of the service. 5. Damaged backups.
 
 It changes nothing, and a check that fails does not keep the others from being made.
 """
@@ -41,6 +41,10 @@ _SERVER: Final = "server"
 # The history of some 10,000 runs.
 _STATE_BYTES: Final = 64 << 20
 _SCHEDULES: Final = "schedule.json"
+# With a space, so that no schedule has this name.
+_ALL: Final = "all schedules"
+# Where no schedule is left that says when the next backup would have been due.
+_DAY: Final = timedelta(days=1)
 
 
 class EnvironmentMonitor:
@@ -75,6 +79,7 @@ class EnvironmentMonitor:
             self._check_disk,
             self._check_state_disk,
             self._check_schedules,
+            self._check_silence,
             self._check_access,
             self._check_certificate,
         ):
@@ -183,6 +188,30 @@ class EnvironmentMonitor:
             message = f"schedule {schedule.name} has a backup again"
             await self._alarm.resolve(AlertKind.MISSED, schedule.name, message)
 
+    async def _check_silence(self) -> None:
+        """Raise an alert where schedules made backups, none is left on, and nobody makes any instead."""
+        try:
+            schedules = await asyncio.to_thread(self._schedules.read)
+        except AppError:  # `_check_schedules` has raised an alert
+            return
+        entries = (await self._backup_monitor.health.read()).survey.entries
+        newest = next((entry.created_at for entry in entries if entry.is_current), None)
+        if schedules or any(entry.schedule for entry in entries):
+            due = _due_of_none(schedules, newest)
+        else:  # never had one
+            due = None
+        if (
+            due is None
+            or due + timedelta(minutes=self._settings.overdue_minutes) >= self._clock.now()
+        ):
+            await self._alarm.resolve(AlertKind.OVERDUE, _ALL, "backups are made again")
+            return
+        why = "all are switched off" if schedules else "there is none any more"
+        since = f"the newest backup is of {_minute(newest)}" if newest else "there is no backup"
+        message = f"no schedule makes backups, {why}; {since}"
+        hint = "Switch a schedule on, or make one; whoever makes backups otherwise looks why there is none."
+        await self._alarm.raise_alert(Alert(AlertKind.OVERDUE, _ALL, message, hint))
+
     # -- server -----------------------------------------------------------------------------------
 
     async def _check_access(self) -> None:
@@ -254,6 +283,15 @@ class EnvironmentMonitor:
         else:
             message = f"the certificate {file.name} is good until {_minute(end)}"
             await self._alarm.resolve(AlertKind.CERTIFICATE, file.name, message)
+
+
+def _due_of_none(schedules: Sequence[Schedule], newest: datetime | None) -> datetime | None:
+    """Return when a backup would have been due that no schedule makes; None = one is on, or none ever is due."""
+    if any(schedule.enabled for schedule in schedules):
+        return None
+    if not schedules:
+        return newest + _DAY if newest else None
+    return min(filter(None, (schedule.due_since(newest) for schedule in schedules)), default=None)
 
 
 def _minute(at: datetime) -> str:

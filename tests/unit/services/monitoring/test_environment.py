@@ -9,7 +9,7 @@ import pytest_asyncio
 from app.domain.alerts.alert import AlertKind
 from app.domain.places.sizes import size
 from app.domain.schedule import Frequency, Schedule
-from tests.fixtures.archives import NOON, write_backup
+from tests.fixtures.archives import NOON, forge, write_backup
 from tests.fixtures.certificates import make_certificates
 from tests.fixtures.kernels import FreeSpaceKernel
 from tests.fixtures.monitored_installation import NOWHERE, MonitoredInstallation
@@ -114,13 +114,14 @@ async def test_a_schedule_without_a_success_for_too_long_is_overdue(installation
 
 
 async def test_a_schedule_that_never_had_a_backup_is_overdue_too(installation):
-    """Unless it is switched off, or taken away."""
+    """Unless it is switched off and another one is on, or it is taken away."""
     plan(installation, NIGHTLY)
     monitor = installation.environment_monitor()
     await monitor.check()
     assert "never" in installation.alerts.message(AlertKind.OVERDUE)
 
-    plan(installation, replace(NIGHTLY, enabled=False))
+    other = replace(NIGHTLY, name="other", last_success_at=NOON)
+    plan(installation, replace(NIGHTLY, enabled=False), other)
     await monitor.check()
     assert raised(installation) == set()
 
@@ -129,6 +130,55 @@ async def test_a_schedule_that_never_had_a_backup_is_overdue_too(installation):
     plan(installation)
     await monitor.check()
     assert raised(installation) == set()
+
+
+async def test_schedules_that_are_all_off_raise_an_alert_when_one_would_be_overdue(installation):
+    """Not before; one that is on is enough, or a backup that somebody makes instead."""
+    off = replace(NIGHTLY, enabled=False)
+    monday = replace(off, name="monday", frequency=Frequency.WEEKLY)
+    installation.clock.at = NOON - timedelta(days=9) + timedelta(hours=14 + 1.5)
+    plan(installation, off, monday)
+    monitor = installation.environment_monitor()
+    await monitor.check()
+    assert raised(installation) == set()
+
+    installation.clock.advance(seconds=1)
+    await monitor.check()
+    assert installation.alerts.about(AlertKind.OVERDUE) == ["all schedules"]
+    assert "all are switched off; there is no backup" in installation.alerts.message(
+        AlertKind.OVERDUE
+    )
+
+    plan(installation, off, replace(monday, enabled=True))
+    await monitor.check()
+    assert raised(installation) == set()
+
+    plan(installation, off)
+    await monitor.check()
+    assert raised(installation) == {AlertKind.OVERDUE}
+    await installation.write_backups()
+    installation.clock.at = NOON
+    await installation.environment_monitor().check()
+    assert raised(installation) == set()
+
+
+@pytest.mark.parametrize("schedule", ["nightly", ""])
+async def test_schedules_that_are_lost_raise_an_alert_a_day_later(schedule, installation):
+    """Where backups tell that there were some, and none is newer."""
+    installation.catalogue.directory.prepare()
+    manifest = await write_backup(installation.catalogue.directory)
+    forge(installation.path, manifest, options=replace(manifest.options, schedule=schedule))
+    monitor = installation.environment_monitor()
+    installation.clock.at = NOON + timedelta(days=1, minutes=90)
+    await monitor.check()
+    assert raised(installation) == set()
+
+    installation.clock.advance(seconds=1)
+    await monitor.check()
+    assert raised(installation) == ({AlertKind.OVERDUE} if schedule else set())
+    if schedule:
+        message = installation.alerts.message(AlertKind.OVERDUE)
+        assert f"none any more; the newest backup is of {NOON:%Y-%m-%d %H:%M} UTC" in message
 
 
 def missing(count: int, *, success: bool) -> Schedule:
