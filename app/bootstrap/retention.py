@@ -1,18 +1,23 @@
 """Schedules, and the deletion of old backups, put together."""
 
-# ruff: noqa: PLC0415 - every backup prunes, and needs neither schedules nor the log in stores
+# ruff: noqa: PLC0415 - every backup prunes, and needs neither schedules nor what reads a log
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.binlog.archive.layout import root_of
 from app.bootstrap.encryption import build_log_keys
 from app.bootstrap.program import Program
+from app.domain.backups.pruning import LogPruning
+from app.domain.backups.retention import RetentionItem
 from app.domain.ports import Clock
 from app.scheduling.clock import SystemClock
 from app.services.backups.planning import KeptLog
 from app.services.backups.retention import RetentionService
 from app.services.backups.retention_rules import DirectoryRules, StoreRules
-from app.services.log_retention.kept_log import KeptLog as KeptLogHere
 from app.storage.clock_witness import ClockWitness, ElapsedClock
+from app.storage.local import LocalDirectory
 from app.storage.remote.approved_rules import ApprovedRules
 from app.storage.run_locks import RunLocks
 from app.storage.schedules import ScheduleFile
@@ -62,8 +67,38 @@ def _build_log(program: Program, store: str, catalogue: Catalogue, clock: Clock)
             settings.backup_dir,
             days=settings.binlog_days,
         )
-    keys = build_log_keys(settings, program.keys)
-    return KeptLogHere(catalogue, clock, settings.backup_dir, keys, days=settings.binlog_days)
+
+    def build() -> KeptLog:
+        from app.services.log_retention.kept_log import KeptLog as KeptLogHere
+
+        keys = build_log_keys(settings, program.keys)
+        return KeptLogHere(catalogue, clock, settings.backup_dir, keys, days=settings.binlog_days)
+
+    return _LogHere(LocalDirectory(root_of(settings.backup_dir)), build)
+
+
+class _LogHere:
+    """The binary log of the backup directory; what decides about it is imported where there is any."""
+
+    def __init__(self, root: LocalDirectory, build: Callable[[], KeptLog]) -> None:
+        self._root = root
+        self._build = build
+
+    def hold(self, items: Sequence[RetentionItem]) -> Mapping[str, str]:
+        """See `KeptLog.hold`."""
+        return self._found.hold(items) if self._root.is_there() else {}
+
+    def plan(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
+        """See `KeptLog.plan`."""
+        return self._found.plan(items) if self._root.is_there() else ()
+
+    def prune(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
+        """See `KeptLog.prune`."""
+        return self._found.prune(items) if self._root.is_there() else ()
+
+    @cached_property
+    def _found(self) -> KeptLog:
+        return self._build()
 
 
 def build_schedules(program: Program, clock: Clock) -> "ScheduleService":

@@ -5,12 +5,16 @@ import os
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
-from typing import NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 from app.errors import StorageUnavailableError, TruncatedFileError
 from app.storage import layout
 from app.storage.failures import translated
 from app.storage.kernel import Kernel, close, uninterrupted
+
+
+# Linux keeps what is written for half a minute, and a sync at the end would wait for all of it.
+_HELD_BYTES: Final = 8 << 20
 
 
 class FileFacts(NamedTuple):
@@ -167,12 +171,14 @@ class WriteFile(ReadFile):
         Raises:
             StorageError: The medium refused; how much was written is unknown.
         """
-        rest = memoryview(data)
+        rest, before = memoryview(data), self.size
         with translated(self.name):
             while rest:
                 count = uninterrupted(self._kernel.write, self._fd, rest)
                 self.size += count
                 rest = rest[count:]
+        if self.size // _HELD_BYTES > before // _HELD_BYTES:
+            self.drop_cache()  # of what is not on the medium yet the system begins to write all
 
     def sync(self) -> None:
         """

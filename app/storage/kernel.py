@@ -107,7 +107,11 @@ class Kernel:
         fcntl.flock(fd, operation)
 
     def drop_cache(self, fd: int) -> None:
-        """Drop a file's clean pages from the cache, so that the next read comes from the medium."""
+        """
+        Drop a file's clean pages from the cache, so that the next read comes from the medium.
+
+        Of the others Linux begins to write all, and waits for none.
+        """
         os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
 
 

@@ -2,6 +2,7 @@
 
 import errno
 import os
+from typing import ClassVar
 
 import pytest
 
@@ -182,6 +183,31 @@ def test_a_file_knows_whether_its_name_still_names_it(tmp_path):
         assert not file.is_current()
         (tmp_path / "a").write_bytes(b"1")
         assert not file.is_current()
+
+
+def test_a_long_file_goes_to_the_medium_while_it_grows(tmp_path):
+    """A sync at its end finds little left to write; where the system takes no advice, it finds all."""
+
+    class Noting(CountingKernel):
+        """Notes which calls came, and takes no advice."""
+
+        names: ClassVar[list[str]] = []
+
+        def decide(self, number, name, call, args):
+            self.names.append(name)
+            if name == "drop_cache":
+                raise OSError(errno.EOPNOTSUPP, "not supported")
+            return call(*args)
+
+    piece = bytes(3 << 20)
+    with LocalDirectory(tmp_path, Noting()).create("a") as file:
+        for _ in range(7):
+            file.write(piece)
+        grown = [name for name in Noting.names if name in {"write", "drop_cache"}]
+        file.sync()
+
+    assert grown == [*["write"] * 3, "drop_cache", *["write"] * 3, "drop_cache", "write"]
+    assert file.size == 7 * len(piece)
 
 
 def test_a_file_that_somebody_else_changed_is_noticed_at_the_sync(tmp_path):
