@@ -177,8 +177,7 @@ class ScheduleService:
 
     def _wanted(self, requested: ScheduleChange, known: Schedule | None, role: Role) -> Schedule:
         wanted = requested.applied(known, self._clock.now(), self._timezone)
-        if known is not None:
-            wanted = replace(wanted, paced_by=_pace(known, role))
+        wanted = replace(wanted, paced_by=_pace(known, role))
         self._jobs.require(wanted)
         require_schedule(role, known, wanted)
         return wanted
@@ -204,7 +203,12 @@ class ScheduleService:
         )
 
     async def due(
-        self, frequency: Frequency | None = None, *, name: str = DEFAULT_NAME, force: bool = False
+        self,
+        frequency: Frequency | None = None,
+        *,
+        name: str = DEFAULT_NAME,
+        force: bool = False,
+        role: Role = Role.ADMIN,
     ) -> DueStatus:
         """
         Tell whether a backup is due by the last one that succeeded, for whoever is not the scheduler.
@@ -213,6 +217,7 @@ class ScheduleService:
             frequency: In the place of the schedule's; it also makes a schedule where there is none.
             name: Of the schedule.
             force: Whether it is due in any case.
+            role: Of whoever wants it, as for `set`.
 
         Returns:
             What to run, if anything; its claim raises NotDueError when somebody was faster.
@@ -226,6 +231,7 @@ class ScheduleService:
             timezone=self._timezone,
             enabled=frequency is not None,
             external=True,
+            paced_by=_pace(None, role),
         )
 
         def is_open(known: Schedule) -> bool:
@@ -361,11 +367,12 @@ def _facts(schedule: Schedule) -> JsonObject:
     return {name: facts[name] for name in _SET}
 
 
-def _pace(known: Schedule, role: Role) -> str:
+def _pace(known: Schedule | None, role: Role) -> str:
     """Say what retention counts by: backups that come more often push none out, unless an admin says so."""
     if may(role, Effect.KEEP_LESS):
         return ""
-    return known.paced_by or known.expression
+    # There may be backups of a schedule of this name that was deleted: as before, they are counted by days.
+    return (known.paced_by or known.expression) if known else Frequency.DAILY.cron
 
 
 def _at(schedule: Schedule, frequency: Frequency | None) -> Schedule:

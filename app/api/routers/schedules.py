@@ -91,7 +91,9 @@ async def run_scheduled(
     It is due when a due time has passed since the last one that succeeded, or when there is none.
     """
     body = body or RunScheduledBody()
-    due = await service.program.schedules.due(body.frequency, name=body.name, force=body.force)
+    due = await service.program.schedules.due(
+        body.frequency, name=body.name, force=body.force, role=identity.role
+    )
     if due.job is not None:
         with suppress(NotDueError):  # somebody was faster
             return await launch(due.job, identity)

@@ -95,8 +95,27 @@ async def test_retention_counts_by_the_times_that_an_admin_has_set(processes):
     assert {schedule.pace for schedule in often} == {DAY}
 
     assert (await service.set(change(Frequency.HOURLY))).pace == DAY / 24
-    new = await service.set(change(Frequency.HOURLY, name="new"), Role.OPERATOR)
-    assert new.pace == DAY / 24
+
+
+async def test_a_schedule_that_is_made_anew_pushes_out_no_backups_of_a_deleted_one(processes):
+    """They are counted by days until an admin says otherwise, whatever times an operator makes it with."""
+    service = processes.service()
+    await service.set(change(Frequency.DAILY))
+    await service.delete("default")
+
+    for times in (
+        {"frequency": Frequency.HOURLY},
+        {"frequency": None, "cron": "* * * * *"},
+        {"frequency": Frequency.WEEKLY},
+    ):
+        assert (await service.preview(ScheduleChange(**times), Role.OPERATOR)).pace == DAY
+    often = await service.due(Frequency.HOURLY, force=True, role=Role.OPERATOR)
+    assert often.job is not None
+    await often.job.claim()
+    (claimed,) = await service.list()
+    assert claimed.pace == DAY
+
+    assert (await service.set(change(Frequency.HOURLY))).pace == DAY / 24
 
 
 async def test_an_operator_cannot_let_a_schedule_keep_less(processes):

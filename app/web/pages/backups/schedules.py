@@ -133,7 +133,9 @@ async def run_scheduled(
 ) -> Response:
     """Make the backup of a schedule now, whether or not it is due."""
     schedule = await service.program.schedules.get(name)
-    due = await service.program.schedules.due(name=schedule.name, force=True)
+    due = await service.program.schedules.due(
+        name=schedule.name, force=True, role=login.identity.role
+    )
     if due.job is None:  # it was forced
         raise NotDueError(f"the schedule {schedule.name!r} is not due")
     return await launch(request, due.job, login, form)
