@@ -2,7 +2,7 @@
 The audit of requests: what changed something or was refused.
 
 It is written before the answer goes out: what could not be written down is not confirmed. Refused requests
-change nothing, whoever sends them, and are collapsed.
+change nothing, whoever sends them, and are collapsed; but for one that ends a login, which says so.
 """
 
 import logging
@@ -144,6 +144,8 @@ def _unconfirmed(error: AppError) -> AppError:
 
 def _is_refused(scope: Scope, status: HTTPStatus) -> bool:
     """Tell whether a request has had no effect, so that whoever sends it can send as many."""
+    if scope["state"].get("has_effect"):
+        return False
     if status in _REFUSED:
         return True
     is_wrong = status >= HTTPStatus.BAD_REQUEST and scope["method"] not in _SAFE

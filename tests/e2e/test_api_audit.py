@@ -182,6 +182,24 @@ def test_refused_requests_are_collapsed_whoever_sends_them(fresh):
     assert sum(told for told, _ in rows.values()) == 4 * (len(changing) - 2)
 
 
+def test_a_login_that_its_refresh_token_has_ended_is_in_the_audit_each_time(fresh):
+    """Somebody has a copy of it: whose login that was stands there, and is not among the refused requests."""
+    nobody = fresh.client(None)
+    for _ in range(2):
+        body = {"refresh_token": log_in(nobody).json()["refresh_token"]}
+        statuses = [nobody.post("/api/auth/refresh", json=body).status_code for _ in range(3)]
+        assert statuses == [200, 401, 401]
+    entries = _entries(fresh, action="refresh")
+    ended = [entry for entry in entries if entry["changes"]]
+
+    assert [entry["actor"] for entry in entries if entry["status"] == 200] == ["admin"] * 2
+    assert len(ended) == 2
+    assert {(entry["status"], entry["target"]) for entry in ended} == {
+        (401, "POST /api/auth/refresh of admin")
+    }
+    assert ended[0]["changes"]["login"][1].startswith("ended")
+
+
 def test_old_and_new_values_are_in_the_audit(fresh):
     """Of schedules, retention, users and pins; by request and by command, and never a password."""
     admin = fresh.client()

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.access import Caller, CurrentService, address
+from app.api.access import Caller, CurrentService, Noted, address
 from app.api.bodies import LogoutBody, RefreshBody
 from app.api.openapi_responses import GUARDED, LOGS_OUT, SIGNS_IN
 from app.documents.access import GrantedTokens, IdentityFacts
@@ -42,13 +42,23 @@ async def _name(name: str, request: Request, service: CurrentService) -> None:
 
 
 @router.post("/refresh", responses=SIGNS_IN)
-async def refresh(body: RefreshBody, request: Request, service: CurrentService) -> GrantedTokens:
+async def refresh(
+    body: RefreshBody, request: Request, service: CurrentService, noted: Noted
+) -> GrantedTokens:
     """
     Exchange a refresh token for new tokens.
 
     A refresh token is good once; one that comes again ends the login, since somebody has a copy.
     """
-    return GrantedTokens.of(await service.sign_ins.refresh(body.refresh_token, address(request)))
+
+    def ended(user: str) -> None:
+        request.state.about = f" of {user}"
+        request.state.has_effect = True
+        noted.take({"login": "open"}, {"login": "ended: its refresh token came again"})
+
+    grant = await service.sign_ins.refresh(body.refresh_token, address(request), ended)
+    request.state.identity = Identity(grant.user, grant.role)
+    return GrantedTokens.of(grant)
 
 
 @router.post("/logout", status_code=204, responses=LOGS_OUT)

@@ -110,12 +110,14 @@ class Grant:
         refresh_token: Good once, for the next grant.
         expires_in: Lifetime of the access token, in seconds.
         role: At this moment.
+        user: Whose login it is.
     """
 
     access_token: str
     refresh_token: str
     expires_in: int
     role: Role
+    user: str
 
 
 def require_name(name: str) -> str:

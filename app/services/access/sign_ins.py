@@ -7,7 +7,7 @@ session that is there, ends the session: either the thief or the owner has used 
 
 import hashlib
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -126,13 +126,16 @@ class SignInService:
             raise NotAuthenticatedError(_WRONG)
         return require_good(*found, self._clock.now())
 
-    async def refresh(self, refresh_token: str, address: str) -> Grant:
+    async def refresh(
+        self, refresh_token: str, address: str, ended: Callable[[str], None] = lambda _user: None
+    ) -> Grant:
         """
         Exchange a refresh token for the next grant of its session, which lasts longer by that.
 
         Args:
             refresh_token: Of the newest grant.
             address: Where the request comes from; failures are counted for it.
+            ended: Told whose login it has ended because it came again.
 
         Returns:
             A grant with another refresh token.
@@ -143,7 +146,7 @@ class SignInService:
         """
         # Nobody guesses one: a good token is good whatever others have sent from there.
         try:
-            user, grant = await self._rotate(refresh_token)
+            user, grant = await self._rotate(refresh_token, ended)
         except NotAuthenticatedError:
             async with self._attempts.admit(address) as attempt:
                 await attempt.fail()
@@ -229,7 +232,7 @@ class SignInService:
         changed = replace(user, password_hash=new_hash)
         return changed if await self._store.replace(user, changed) else user
 
-    async def _rotate(self, refresh_token: str) -> tuple[User, Grant]:
+    async def _rotate(self, refresh_token: str, ended: Callable[[str], None]) -> tuple[User, Grant]:
         session_id, secret = split_token(refresh_token)
         found = await self._store.find_session(session_id) if session_id else None
         if found is None:
@@ -243,6 +246,7 @@ class SignInService:
             expires_at=self._clock.now() + self._session_lifetime,
         ):
             await self._store.revoke(session_id, self._clock.now())
+            ended(user.name)
             raise NotAuthenticatedError(_OVER, hint=_HINT)
         return user, self._grant(user, session_id, new_secret)
 
@@ -252,6 +256,7 @@ class SignInService:
             refresh_token=f"{session_id}{SEPARATOR}{secret}",
             expires_in=int(self._tokens.lifetime.total_seconds()),
             role=user.role,
+            user=user.name,
         )
 
 
