@@ -163,3 +163,18 @@ def test_lengths_that_lie_are_refused(shared_api, admins):
             connection.shutdown(socket.SHUT_WR)
             answer = connection.recv(1000)
         assert answer == b"" or 400 <= int(answer.split()[1]) < 500, (lie, answer)
+
+
+def test_what_follows_a_request_of_two_lengths_is_no_request(shared_api):
+    """Another one could be hidden there from whatever stands in front of the service: the connection ends."""
+    address = urlsplit(shared_api.url)
+    lengths = ["Transfer-Encoding: chunked", "Content-Length: 5"]
+    for both in (lengths, lengths[::-1]):
+        head = "\r\n".join(["POST /api/auth/refresh HTTP/1.1", "Host: x", *both])
+        hidden = "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
+        with socket.create_connection((address.hostname, address.port), timeout=60) as connection:
+            connection.sendall(f"{head}\r\n\r\n0\r\n\r\n{hidden}".encode())
+            answer = b"".join(iter(lambda: connection.recv(1000), b""))
+
+        assert answer.startswith(b"HTTP/1.1 400 ")
+        assert answer.count(b"HTTP/1.1 ") == 1

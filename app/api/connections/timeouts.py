@@ -1,4 +1,8 @@
-"""How long a connection may keep the service waiting: for headers, for a body, and for its answer to be taken."""
+"""
+How long a connection may keep the service waiting: for headers, for a body, and for its answer to be taken.
+
+And that a request says once how long it is: whatever stands in front of the service may go by the other one.
+"""
 
 import asyncio
 from dataclasses import dataclass
@@ -11,6 +15,11 @@ from app.concurrency import Bound
 
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+
+
+# As uvicorn has it.
+_MOST_HEAD_BYTES: Final = 64 << 10
+_LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,11 +47,28 @@ class Timeouts:
         return cast("type[asyncio.Protocol]", make)
 
 
+class _UnambiguousConnection(h11.Connection):
+    """
+    Refuses a request that has a length beside chunks, which ends its connection.
+
+    Source:
+        https://www.rfc-editor.org/rfc/rfc9112#section-6.3: such a message ought to be handled as an error.
+    """
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """Return what comes next; raises RemoteProtocolError."""
+        event = super().next_event()
+        if isinstance(event, h11.Request) and {name for name, _ in event.headers} >= _LENGTHS:
+            raise h11.RemoteProtocolError("a length beside chunks")
+        return event
+
+
 class _TimedProtocol(H11Protocol):
     """HTTP/1.1 that ends connections which keep us waiting."""
 
     def __init__(self, timeouts: Timeouts, *args: object, **options: object) -> None:
         super().__init__(*args, **options)  # type: ignore[arg-type] # as uvicorn gives them
+        self.conn = _UnambiguousConnection(h11.SERVER, _MOST_HEAD_BYTES)
         self._timeouts = timeouts
         self._reading: asyncio.TimerHandle | None = None
         self._awaited: Bound | None = None
