@@ -235,7 +235,7 @@ class Settings(BaseSettings):
             raise ValueError("holds a private key, where public ones belong")
         return text
 
-    @field_validator("identity_file", "scratch_bin", "level", mode="before")
+    @field_validator("identity_file", "scratch_bin", "log_file", "level", mode="before")
     @classmethod
     def _perhaps(cls, value: object) -> object:
         return None if value == "" else value

@@ -119,3 +119,10 @@ def test_an_identity_file_is_a_path_or_none(monkeypatch, tmp_path):
     for text, path in (("", None), ("~/key", tmp_path / "key"), ("/a/key", Path("/a/key"))):
         monkeypatch.setenv("BACKSTAY_IDENTITY_FILE", text)
         assert load_settings().identity_file == path
+
+
+@pytest.mark.parametrize("name", ["IDENTITY_FILE", "SCRATCH_BIN", "LOG_FILE"])
+def test_an_empty_path_that_need_not_be_is_none(monkeypatch, name):
+    """It would be the directory that the program happens to be started in."""
+    monkeypatch.setenv(f"BACKSTAY_{name}", "")
+    assert getattr(load_settings(), name.lower()) is None

@@ -12,7 +12,14 @@ from app.errors import InvalidRequestError
 # Lower case, so that no database thinks two of them equal that another thinks different.
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._@-]{0,63}")
 # Whom audit and history name when nobody has asked: what a user of that name does could be taken for it.
-OF_THE_PROGRAM: Final = frozenset({"service", "retention", "checks", "copies", "binlog"})
+OF_THE_PROGRAM: Final = frozenset({
+    "service",
+    "retention",
+    "checks",
+    "copies",
+    "binlog",
+    "unknown",
+})
 MIN_PASSWORD: Final = 12
 # Argon2 takes any length; reading and hashing megabytes is work for nothing.
 MAX_PASSWORD: Final = 1024

@@ -83,7 +83,7 @@ def test_passwords_of_other_lengths_are_refused(length):
 def test_nobody_new_is_called_what_the_program_calls_itself():
     """Their deeds could be taken for its own; whoever is called so already logs in as before."""
     programs = {audit.ACTOR, retention.ACTOR, checks._REQUESTER.name, copies._REQUESTER.name}
-    for name in programs | {"service", "binlog"}:
+    for name in programs | {"service", "binlog", "unknown"}:
         assert require_name(name) == name
         with pytest.raises(InvalidRequestError, match=f"{name} is what the program calls itself"):
             require_new_name(name)
