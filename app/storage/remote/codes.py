@@ -194,6 +194,8 @@ _CUT: Final = re.compile(
     r"IncompleteMessage|connection (?:reset|closed)|ConnectionReset|UnexpectedEof|BrokenPipe|IncompleteBody",
     re.IGNORECASE,
 )
+# All that is said of an upload whose request was not answered, in time or at all.
+_UNANSWERED: Final = re.compile(r"error sending request", re.IGNORECASE)
 _TLS: Final = re.compile(r"certificate|\bTLS|\bSSL|handshake|InvalidContentType", re.IGNORECASE)
 
 
@@ -260,4 +262,5 @@ def error_without_answer(name: str, text: str) -> AppError:
         return StorageUnavailableError("the store cannot be reached", hint=hint)
     if _CUT.search(text):
         return StorageUnavailableError(f"{name}: the connection was cut", hint=hint)
-    return StorageUnavailableError(f"{name}: the store does not answer as one", hint=hint)
+    words = "did not answer" if _UNANSWERED.search(text) else "does not answer as one"
+    return StorageUnavailableError(f"{name}: the store {words}", hint=hint)

@@ -1,9 +1,10 @@
 """
 Object stores by obstore: S3, Google Cloud Storage and Azure Blob, which differ in how they are opened.
 
-1. What begins an upload is made again by obstore itself, where nothing came of it. Everything else is made again
-   here: obstore repeats no deletion that was cut, and no list whose answer was. Whether it was an earlier try of
-   our own that made an object is found out by its bytes.
+1. What is of an upload is made again by obstore itself, where nothing came of it; what stalls is, too, for one
+   connection that the network lost must not end a backup of hours. Everything else is made again here: obstore
+   repeats no deletion that was cut, and no list whose answer was. Whether it was an earlier try of our own that
+   made an object is found out by its bytes.
 2. A read is made in blocks, and an upload in parts, each with a time-out of its size: obstore's own, 30
    seconds for a whole request, would end what is merely slow.
 3. An upload is complete when the store says how long it is, and that is what was sent.
@@ -54,6 +55,8 @@ OpenCloud = Callable[["ClientConfig", "RetryConfig"], Cloud]
 _BLOCK_BYTES: Final = 16 << 20
 # One part is sent while the next is filled.
 _PARTS_AT_ONCE: Final = 1
+# Of one request of an upload; who cancels a backup waits for as long as these.
+_STALLS: Final = 2
 _LONGEST_PAUSE: Final = timedelta(seconds=10)
 _log: Final = logging.getLogger(__name__)
 
@@ -235,13 +238,14 @@ class ObjectStore:
 
         self.limits.retried(ask)
 
-    def opened(self, size: int, attempts: int = 0) -> Cloud:
+    def opened(self, size: int, attempts: int = 0, *, stalls: int = 0) -> Cloud:
         """
         Open the store for requests of a size.
 
         Args:
             size: Bytes that one carries at most.
             attempts: At each request; 0 = as usual.
+            stalls: How many attempts at one request may get no answer in all of their time, besides the last.
 
         Returns:
             What obstore asks.
@@ -254,7 +258,7 @@ class ObjectStore:
         }
         retry: RetryConfig = {
             "max_retries": (attempts or limits.attempts) - 1,
-            "retry_timeout": longest,
+            "retry_timeout": longest * (1 + stalls),
             "backoff": {
                 "init_backoff": timedelta(seconds=limits.pause_seconds),
                 "max_backoff": _LONGEST_PAUSE,
@@ -316,7 +320,7 @@ class ObjectUpload:
         self._retain_until = retain_until
         self._size = 0
         self._is_open = True
-        cloud = store.opened(part_bytes)
+        cloud = store.opened(part_bytes, stalls=_STALLS)
         with translated(name, Act.WRITE, store.rights):
             self._writer = obstore.open_writer(
                 cloud, name, buffer_size=part_bytes, max_concurrency=_PARTS_AT_ONCE

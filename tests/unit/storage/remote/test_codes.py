@@ -82,6 +82,7 @@ def test_a_right_without_a_name_is_looked_for_at_the_key():
         ("dns error: no such host", "cannot be reached"),
         ("connection closed before message completed", "was cut"),
         ("invalid peer certificate: UnknownIssuer", "TLS"),
+        ("in 92.1s - HTTP error: error sending request", "did not answer"),
         ("something https://example.com/?sig=hush", "does not answer as one"),
     ],
 )
