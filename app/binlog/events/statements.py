@@ -35,11 +35,15 @@ _LONG: Final = 64 << 10
 COMMENT: Final = r"/\*(?!M?!)(?:[^*]|\*(?!/))*(?:\*/|$)|(?:--(?=[\0-\x20]|$)|\#)[^\n]*+"
 # What may stand before a statement; what stands in comments such as /*!50000 is executed.
 LEAD: Final = rf"(?:\s|{COMMENT}|/\*M?!\d*)*"
+_BITS: Final = r"0[bB][01]+\b"
+_TRUTHS: Final = r"(?i:true|false)\b"
 # What names are made of comes before numbers, which may stand in them.
 _TOKEN: Final = re.compile(
     rf"(?P<comment>{COMMENT})"
-    r"|(?P<name>`(?:[^`]|``)*(?:`|$)|(?!(?:[xXbBnN]'|0[xX]|[0-9]+(?:[eE.]|\b)))[\w$@]+)"
+    r"|(?P<name>`(?:[^`]|``)*(?:`|$)"
+    rf"|(?!(?:[xXbBnN]'|0[xX]|{_BITS}|{_TRUTHS}|[0-9]+(?:[eE.]|\b)))[\w$@]+)"
     r"|(?P<value>[xXbBnN]?'(?:[^'\\]|\\.|'')*(?:'|$)|\"(?:[^\"\\]|\\.|\"\")*(?:\"|$)"
+    rf"|{_BITS}|{_TRUTHS}"
     r"|0[xX][0-9a-fA-F]+|[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|\.[0-9]+)",
     re.DOTALL,
 )
@@ -88,11 +92,24 @@ def _masked_token(found: re.Match[str]) -> str:
 
 
 def masked_in_any_mode(text: str) -> str:
-    r"""Return a statement of which nobody knows whether its backslashes escape: up to where that matters."""
-    shown = masked(text)
-    if masked(text.replace("\\", "\\\\")) == shown:
+    r"""
+    Mask a statement of which nobody knows in what session it was executed.
+
+    Returns:
+        It as `masked` does, up to where that matters: each backslash may escape or not, and a ` behind a
+        letter beyond ASCII may be half of that letter, so that what follows is no name but values, too.
+    """
+    shown = masked(_up_to_half_letter(text))
+    if masked(_up_to_half_letter(text.replace("\\", "\\\\"))) == shown:
         return shown
-    return masked(text[: text.index("\\")])
+    return masked(_up_to_half_letter(text[: text.index("\\")]))
+
+
+def _up_to_half_letter(text: str) -> str:
+    """Cut a text before the first ` that would begin a name and may be half of a letter."""
+    text = text[:_READ]
+    begins = (found.start() for found in _TOKEN.finditer(text) if found.group().startswith("`"))
+    return text[: next((at for at in begins if at and not text[at - 1].isascii()), None)]
 
 
 def changes_rows(text: str) -> bool:
