@@ -55,13 +55,16 @@ async def guard(request: Request, service: CurrentService) -> None:
     needed = least_role(operation_of(request))
     if needed is None:
         return
+    if is_change:
+        request.state.is_unproven = True
     login = await _login(request, service)
     request.state.login, request.state.identity = login, login.identity
     bind(user=login.identity.name)
     await _tell_menu(request, service)
     if is_change:
-        form = await _current_form(request)
+        form = await read_form(request)
         csrf.require_token(str(form.get(csrf.FIELD, "")), login.secret)
+        request.state.is_unproven = False
     if not login.identity.role.allows(needed):
         raise NotAuthorizedError(f"the role {needed} is needed", hint="Ask an admin.")
 
@@ -118,7 +121,8 @@ async def _current_login(request: Request) -> BrowserLogin:
     return login
 
 
-async def _current_form(request: Request) -> FormData:
+async def read_form(request: Request) -> FormData:
+    """Read what was sent, once; raises HTTPException."""
     # As a browser sends those of our pages. In others the request names the codec of its text, such as `punycode`,
     # whose errors the parser does not know.
     if not request.headers.get("Content-Type", "").startswith(_FORM):
@@ -132,7 +136,7 @@ async def _current_form(request: Request) -> FormData:
 # Of pages that are not for everybody.
 Viewer = Annotated[BrowserLogin, Depends(_current_login)]
 # What was sent; read once.
-SentForm = Annotated[FormData, Depends(_current_form)]
+SentForm = Annotated[FormData, Depends(read_form)]
 
 
 def keep_login(request: Request, answer: Response, login: BrowserLogin) -> None:

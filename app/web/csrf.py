@@ -20,6 +20,7 @@ from app.errors import NotAuthorizedError
 FIELD: Final = "csrf"
 _NONCE_BYTES: Final = 8
 _HINT: Final = "Load the page again and send the form from there."
+_STALE: Final = "Look whether you still want what was sent with it."
 
 
 def token_of(secret: str) -> str:
@@ -55,7 +56,7 @@ def require_token(token: str, secret: str) -> None:
     """
     nonce, _, mac = token.partition(".")
     if not hmac.compare_digest(mac.encode(), _mac(secret, nonce).encode()):
-        raise NotAuthorizedError("the form is of another login, or too old", hint=_HINT)
+        raise NotAuthorizedError("the form is of another login, or too old", hint=_STALE)
 
 
 def _mac(secret: str, nonce: str) -> str:

@@ -32,6 +32,7 @@ from app.errors import (
     TooManyAttemptsError,
 )
 from app.web.access import LoginNeededError, recognise
+from app.web.forms.unsent import UnsentForm, unsent_form
 from app.web.rendering import path_for, render_as
 from app.web.streams import LOGIN_OVER, MEDIA_TYPE
 
@@ -74,7 +75,9 @@ def _handler(other: ExceptionHandler) -> ExceptionHandler:
         if not hasattr(request.state, "login"):
             await recognise(request, await current_service(request))
         parts = await _parts(request, exc) if isinstance(exc, _PART_ERRORS) else {}
-        return error_page(request, exc, parts)
+        may_return = isinstance(exc, AppError) and exc.retryable
+        unsent = await unsent_form(request, is_retryable=may_return)
+        return error_page(request, exc, parts, unsent)
 
     return handle
 
@@ -109,16 +112,37 @@ async def _parts(request: Request, exc: Exception) -> dict[str, str]:
 
 
 def error_page(
-    request: Request, exc: Exception, parts: Mapping[str, str] = MappingProxyType({})
+    request: Request,
+    exc: Exception,
+    parts: Mapping[str, str] = MappingProxyType({}),
+    unsent: UnsentForm | None = None,
 ) -> HTMLResponse:
-    """Make the page of a failure; `parts` are those of the service, with why one does not work."""
+    """
+    Make the page of a failure.
+
+    Args:
+        request: That failed.
+        exc: Why.
+        parts: Those of the service, with why one does not work.
+        unsent: What was typed, and can be sent again.
+
+    Returns:
+        It, with the status of the failure.
+    """
     found, status = _failure(exc)
     request.state.code = found.code
     run_id = exc.run_id if isinstance(exc, AlreadyRunningError) else ""
     # What a page has asked for is put into it.
     template = "parts/failure.html" if request.headers.get("HX-Request") else "error.html"
     page = render_as(
-        status, request, template, failure=found, status_code=status, run_id=run_id, parts=parts
+        status,
+        request,
+        template,
+        failure=found,
+        status_code=status,
+        run_id=run_id,
+        parts=parts,
+        unsent=unsent,
     )
     if isinstance(exc, TooManyAttemptsError):
         page.headers["Retry-After"] = str(exc.seconds)

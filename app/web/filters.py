@@ -187,7 +187,8 @@ def opening(text: str) -> str:
 
 def rules(policy: RetentionPolicy) -> str:
     """Say what is kept: `the 30 newest, 12 monthly; nothing older than 400 days`."""
-    kept = [f"the {policy.count} newest"] if policy.count else []
+    newest = "the newest" if policy.count == 1 else f"the {policy.count} newest"
+    kept = [newest] if policy.count else []
     kept += [f"all younger than {plural_days(policy.days)}"] if policy.days else []
     kept += [
         f"{count} {name}"

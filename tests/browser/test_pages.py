@@ -197,6 +197,39 @@ def test_a_date_in_a_heading_stays_on_a_line(visitors, web_api, paths):
         assert page.locator("h1 time").evaluate(lines) == 1, name
 
 
+def test_words_of_a_row_stand_on_one_line(visitors, web_api, paths):
+    """A state in its coloured ground as well; and no line below a link hides a part of an identifier."""
+    page = visitors(web_api).enter()
+    page.goto(web_api.url + paths["runs"])
+    bottom = """e => {
+      const range = document.createRange();
+      range.selectNodeContents([...e.childNodes].findLast((node) => node.nodeType === Node.TEXT_NODE));
+      return range.getBoundingClientRect().bottom;
+    }"""
+    row = page.locator("tbody tr").first
+    bottoms = [row.locator(part).first.evaluate(bottom) for part in ("td > time", ".state")]
+    assert abs(bottoms[0] - bottoms[1]) < 1.5
+    page.goto(web_api.url + paths["restore"])
+    assert (
+        page.locator(".facts a time").first.evaluate("e => getComputedStyle(e).display") == "inline"
+    )
+    page.goto(web_api.url + paths["failed"])
+    lower = "e => parseFloat(getComputedStyle(e).textUnderlineOffset) / parseFloat(getComputedStyle(e).fontSize)"
+    assert page.locator("a:has(> code)").first.evaluate(lower) > 0.25
+
+
+def test_tables_fit_into_a_wide_window(visitors, web_api, paths):
+    """With their last button, however long ago something was, in its longest words."""
+    page = visitors(web_api).enter()
+    wide = """() => {
+      for (const time of document.querySelectorAll("td a time")) time.textContent = "23 min 59 s ago";
+      return [...document.querySelectorAll(".scroll")].filter((e) => e.scrollWidth > e.clientWidth).length;
+    }"""
+    for name in ("schedules", "backups", "stores", "users", "overview"):
+        page.goto(web_api.url + paths[name])
+        assert page.evaluate(wide) == 0, name
+
+
 def test_boxes_of_a_form_are_in_line(visitors, web_api):
     """Those of names as those of our own words."""
     page = visitors(web_api).enter()

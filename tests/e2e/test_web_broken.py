@@ -1,12 +1,16 @@
 """Pages while something is broken, and at addresses that make no sense: a page says so, and what works."""
 
+import re
 import socket
 import sqlite3
 import time
+from html import unescape
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 
+from tests.fixtures.archives import make_backup
 from tests.fixtures.cli import wait_until
 from tests.fixtures.people import with_users
 from tests.fixtures.servers import Sql
@@ -199,3 +203,61 @@ def test_overview_says_that_the_server_is_away_before_a_run_fails(own_api, own_s
 def _connections(server):
     with Sql(server.url) as sql:
         return int(sql.run("SHOW GLOBAL STATUS LIKE 'Connections'")[0][1])
+
+
+def sent_again(web, page):
+    """Send the form that an answer holds, as it is there."""
+    fields = re.findall(
+        r'type="hidden" name="(\w+)" value="([^"]*)"', page.text.partition('id="unsent"')[2]
+    )
+    return web.post(page.request.url.path, **{name: unescape(value) for name, value in fields})
+
+
+def test_what_was_typed_outlives_the_login(web_api):
+    """The answer shows it and sends it again, when somebody has logged in: to who may, and to nobody else's page."""
+    web = WebClient(web_api)
+    typed: dict[str, Any] = {
+        "is_new": "on",
+        "name": "kept-typed",
+        "when": "daily",
+        "databases": "a<b>",
+        "csrf": "x",
+    }
+    assert web.token  # of a login that is over now
+    web.client.cookies.clear()
+    over = web.post("/schedules/edit", **typed)
+    secret = web.post("/users", name="ann", password="of nobody else", csrf="x")
+    elsewhere = web.post("/schedules/edit", headers={"Sec-Fetch-Site": "cross-site"}, **typed)
+    web.log_in()
+    stale = sent_again(web, over)
+    saved = sent_again(web, stale)
+
+    assert (over.status_code, stale.status_code, saved.status_code) == (401, 403, 303)
+    assert "Nothing was done. Log in in another tab" in words(over)
+    assert "kept-typed" in words(over)
+    assert "a&lt;b&gt;" in over.text
+    assert "kept-typed" not in elsewhere.text
+    assert "of nobody else" not in secret.text
+    assert "Send it again" not in secret.text
+    assert "Name ann" in words(secret)
+    assert ">a&lt;b&gt;</textarea>" in web.get("/schedules/edit?name=kept-typed").text
+    web_api.client().delete("/api/admin/backup/schedule/kept-typed").raise_for_status()
+
+
+def test_a_form_that_needs_the_server_says_before_it_is_sent_that_it_is_away(broken):
+    """And not a run that fails of it; Overview says it beside what is worse."""
+    api, web = broken
+    api.backups.mkdir()
+    _, manifest = make_backup(api.backups)
+    assert "a backup fails" in words(web.get("/backups/new"))
+    assert "a dry run as well as a restore fails" in words(
+        web.get(f"/restore/{manifest.backup_id}")
+    )
+    with (api.backups / manifest.file).open("r+b") as file:
+        file.truncate(10)
+    overview = words(web.get("/"))
+
+    assert "1 backup is damaged" in overview
+    assert (
+        "No backup can be made now either: 127.0.0.1:1: no answer (Connection refused)" in overview
+    )

@@ -360,7 +360,8 @@ class _Count:
     def _describe(self) -> str:
         """Say which rules do not want a backup."""
         policy = self._policy
-        rules = [f"older than the {policy.count} newest"] if policy.count > 0 else []
+        newest = f"the {policy.count} newest" if policy.count > 1 else "the newest"
+        rules = [f"older than {newest}"] if policy.count > 0 else []
         rules += [f"older than {_days(policy.days)}"] if policy.days > 0 else []
         return ", ".join([*rules, *(generation.describe() for generation in self._generations)])
 

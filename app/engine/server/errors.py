@@ -196,6 +196,8 @@ def network_reason(exc: BaseException) -> str:
             number = cause.errno or 0
             return f"no answer ({os.strerror(number) if number > 0 else cause.strerror})"
         cause = cause.__cause__ or cause.__context__
+    if isinstance(exc, TimeoutError):
+        return "no answer in time"
     return f"no answer ({type(exc).__name__})"
 
 

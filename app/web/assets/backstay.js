@@ -9,7 +9,8 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 function localize(root) {
   for (const time of root.querySelectorAll("time[datetime]:not([data-local])")) {
     const style = time.dataset.style === "long" ? LONG : SHORT;
-    time.textContent = new Intl.DateTimeFormat(undefined, style).format(new Date(time.dateTime));
+    const text = new Intl.DateTimeFormat(undefined, style).format(new Date(time.dateTime));
+    time.textContent = text.replace(/ (?=[AP]M$)/, "\u00a0"); // where it must break, not before this
     time.title = `${time.title} (shown in ${zone})`;
     time.dataset.local = "";
   }

@@ -99,15 +99,17 @@ async def list_backups(
 async def ask_for_backup(request: Request, service: CurrentService) -> Response:
     """Ask what to back up, of what the server holds now."""
     service.program.server.require_set()
+    inventory, away = None, None
     try:
         inventory = await service.inventory.read(_LIST_SECONDS)
-    except AppError:  # the run says why; names can be typed
-        inventory = None
+    except AppError as exc:  # names can be typed, for when it is back
+        away = exc
     return render(
         request,
         "backup_new.html",
         configured=service.program.server.database,
         choosable=choosable(inventory),
+        away=away,
     )
 
 

@@ -262,6 +262,7 @@ async def _choices(
         fault=health.faults.get(manifest.backup_id, ""),
         tables=tables if len(tables) <= _TABLES_SHOWN else (),
         tables_count=len(tables),
+        away=await service.status.server_error(),
         form=form,
         ticked=frozenset(map(str, [*form.getlist("table"), *form.getlist("database")])),
         errors=errors or {},

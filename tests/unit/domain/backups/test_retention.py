@@ -70,7 +70,7 @@ def test_any_rule_that_wants_a_backup_keeps_it():
         "2025-12-31": "newest of 2025-12",
     }
     assert found[items[5].backup_id].reason == (
-        "older than the 1 newest, older than 2 days, not the newest of one of the last 2 weeks,"
+        "older than the newest, older than 2 days, not the newest of one of the last 2 weeks,"
         " not the newest of one of the last 3 months"
     )
 
