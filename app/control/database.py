@@ -5,8 +5,8 @@ This package is the only one that knows this database, and `failures` translates
 """
 
 import asyncio
-import errno
 import fcntl
+import logging
 import os
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -15,9 +15,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
     nullcontext,
-    suppress,
 )
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -29,12 +27,11 @@ from sqlalchemy.pool import ConnectionPoolEntry, NullPool, Pool
 from app.concurrency import shielded
 from app.control.address import VARIABLE, parse_address
 from app.control.failures import is_conflict, translated
-from app.control.file_reader import FileReader
+from app.control.file_reader import ControlFile, FileReader, make_directory
 from app.control.schema import HEAD, revision_of, upgrade
 from app.errors import ControlUnavailableError
 from app.mysql.channel import Exposure
 from app.mysql.connection import Connector
-from app.named_files import UnusableFileError
 
 
 if TYPE_CHECKING:
@@ -43,6 +40,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_log: Final = logging.getLogger(__name__)
 # A server that is there answers in milliseconds, and somebody waits for a page.
 _CONNECT_SECONDS: Final = 5
 # Longer than any wait for a lock; every transaction here has a few short statements.
@@ -84,8 +82,8 @@ class ControlDatabase:
         self._connector = Connector(tls, VARIABLE) if tls else None
         self._directory = directory
         self._engine: AsyncEngine | None = None
-        file = self._file
-        self._reader = FileReader(self._url, partial(_require_file, file)) if file else None
+        self._kept = ControlFile(self._file) if self._file else None
+        self._reader = FileReader(self._url, self._kept.require) if self._kept else None
         # SQLite has one writer at a time and no queue: tasks of one process had better not race.
         turn: AbstractAsyncContextManager[None] = asyncio.Lock() if self._file else nullcontext()
         self._turn = turn
@@ -98,7 +96,7 @@ class ControlDatabase:
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[AsyncConnection]:
         """Open a transaction that sees one moment of the database and changes nothing."""
-        async with self._transaction(self._ordinary(), "BEGIN") as connection:
+        async with self._transaction(await self._ordinary(), "BEGIN") as connection:
             yield connection
 
     async def rows(
@@ -116,6 +114,7 @@ class ControlDatabase:
         """
         if self._reader is not None:
             with translated():
+                await self._follow()
                 return await self._reader.rows(query, parameters)
         async with self.reading() as connection:
             return (await connection.execute(query, parameters)).mappings().all()
@@ -132,7 +131,7 @@ class ControlDatabase:
             IntegrityError: A row contradicts another.
         """
         # IMMEDIATE: two that read first and write then would wait for each other for ever.
-        begun = self._transaction(self._ordinary(), "BEGIN IMMEDIATE")
+        begun = self._transaction(await self._ordinary(), "BEGIN IMMEDIATE")
         with translated():
             async with asyncio.timeout(_TRANSACTION_SECONDS), self._turn, begun as connection:
                 yield connection
@@ -239,16 +238,23 @@ class ControlDatabase:
             _ = await stack.enter_async_context(connection.begin())
             yield connection
 
-    def _ordinary(self) -> AsyncEngine:
-        if self._engine is None:
-            with translated():
+    async def _ordinary(self) -> AsyncEngine:
+        with translated():
+            await self._follow()
+            if self._engine is None:
                 self._engine = self._make_engine()
         return self._engine
 
+    async def _follow(self) -> None:
+        """Let go of a file that is not where it was: what is written to it, nobody would read ever again."""
+        if self._kept is not None and self._kept.is_another():
+            _log.warning("The file of the control database is another one; it is opened anew")
+            await self.close()
+
     def _make_engine(self, *, migrating: bool = False) -> AsyncEngine:
-        if self._file is None:
+        if self._kept is None:
             return self._server_engine(migrating=migrating)
-        _require_file(self._file)
+        self._kept.require()
         pool = {"poolclass": NullPool} if migrating else {}
         engine = create_async_engine(
             self._url,
@@ -336,33 +342,10 @@ def _begin(connection: Connection) -> None:
     connection.exec_driver_sql(connection.get_execution_options()[_BEGIN])
 
 
-def _require_file(file: Path) -> None:
-    """Make an empty file that only its owner can read; SQLite gives its other files the same mode."""
-    _make_directory(file.parent)
-    # One that exists is not even opened: closing it would drop the locks that SQLite holds on it,
-    # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
-    with suppress(FileExistsError):
-        os.close(os.open(file, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o600))
-    # Checked here, because the driver's thread outlives an open that fails, and complains of a loop
-    # that is closed by then.
-    if not file.is_file():
-        raise UnusableFileError("not a regular file")
-    if not os.access(file, os.R_OK | os.W_OK):
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-
-
-def _make_directory(path: Path) -> None:
-    """Make a directory for its owner alone, unless there is one."""
-    try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except FileExistsError:
-        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
-
-
 @asynccontextmanager
 async def _flock(path: Path) -> AsyncIterator[None]:
     """Hold a lock on a file of ours, against other processes of this machine."""
-    _make_directory(path.parent)
+    make_directory(path.parent)
     fd = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     try:
         async with asyncio.timeout(_MIGRATION_SECONDS):

@@ -8,13 +8,19 @@ a look at memory that all connections share, and no thread.
 """
 
 import asyncio
+import errno
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Final
 
 from sqlalchemy import URL, Engine, Executable, RowMapping, create_engine, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from app.named_files import UnusableFileError
 
 
 # Of a file that cannot be looked at.
@@ -23,6 +29,60 @@ _UNKNOWN: Final = -1
 _FEW_ROWS: Final = 8
 _MOST_KNOWN: Final = 64
 _Key = tuple[Executable, frozenset[tuple[str, object]]]
+
+
+class ControlFile:
+    """
+    The file of a control database; one that was opened, and is another one or gone since, is noticed.
+
+    A connection would stay with the file that it has opened, whatever became of its name: what is written
+    there is lost with the process.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._opened: tuple[int, int] | None = None
+
+    def require(self) -> None:
+        """Make an empty file that only its owner can read; SQLite gives its other files the same mode."""
+        make_directory(self._path.parent)
+        # One that exists is not even opened: closing it would drop the locks that SQLite holds on it,
+        # https://www.sqlite.org/howtocorrupt.html#_posix_advisory_locks_canceled_by_a_separate_thread_doing_close_
+        with suppress(FileExistsError):
+            flags = os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC
+            os.close(os.open(self._path, flags, 0o600))
+        # Checked here, because the driver's thread outlives an open that fails, and complains of a loop
+        # that is closed by then.
+        if not self._path.is_file():
+            raise UnusableFileError("not a regular file")
+        if not os.access(self._path, os.R_OK | os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        self._opened = self._identity()
+
+    def is_another(self) -> bool:
+        """Tell whether another file is there than the one that was opened, once; raises OSError where it is gone."""
+        if self._opened is None:
+            return False
+        try:
+            found = self._identity()
+        except FileNotFoundError:
+            raise UnusableFileError("its file was removed or moved") from None
+        if found == self._opened:
+            return False
+        self._opened = None
+        return True
+
+    def _identity(self) -> tuple[int, int]:
+        facts = self._path.stat()
+        return facts.st_dev, facts.st_ino
+
+
+def make_directory(path: Path) -> None:
+    """Make a directory for its owner alone, unless there is one."""
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR)) from None
 
 
 class FileReader:

@@ -3,12 +3,14 @@
 import asyncio
 import os
 import socket
+import sqlite3
 import stat
 import subprocess
 import sys
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -304,6 +306,32 @@ async def test_a_silent_server_is_reported(tmp_path, monkeypatch):
         address = f"mysql://u:secret@127.0.0.1:{silent.getsockname()[1]}/d"
         message = "control database: no answer in time"
         assert await assert_unavailable(address, tmp_path) == message
+
+
+async def test_a_file_that_is_gone_or_another_one_is_noticed(tmp_path):
+    """What is written to it nobody would read again; it is neither made anew meanwhile, nor stayed with."""
+    state, other = tmp_path / "state", tmp_path / "other"
+    furnish(state)
+    furnish(other)
+    kept = ControlDatabase(f"sqlite+aiosqlite:///{state / 'control.db'}", state)
+    count = text("SELECT COUNT(*) AS found FROM users")
+    add = text("INSERT INTO users (name) VALUES ('ann')")
+    await kept.ping()
+    assert (await kept.rows(count))[0]["found"] == 0
+    (state / "control.db").rename(tmp_path / "moved")
+
+    for use in (kept.ping(), kept.rows(count), kept.execute(add)):
+        with pytest.raises(ControlUnavailableError, match="removed or moved"):
+            await use
+    assert not (state / "control.db").exists()
+
+    with closing(sqlite3.connect(other / "control.db")) as added:
+        added.execute("CREATE TABLE mark (found INT)")
+    (other / "control.db").rename(state / "control.db")
+    for _ in range(2):
+        assert await kept.rows(text("SELECT * FROM mark")) == []
+        await kept.ping()
+    await kept.close()
 
 
 async def test_a_locked_file_is_reported(tmp_path):

@@ -1,4 +1,4 @@
-"""Disks that are full: what can still work works, what is wrong is told, and all comes back by itself."""
+"""Disks that are full, or take no writes: what can still work works, what is wrong is told, and all comes back by itself."""
 
 import json
 
@@ -137,6 +137,49 @@ def test_with_the_only_disk_full_the_command_line_restores(installation, sql, ta
         assert sql.run("SELECT COUNT(*) FROM t") == [(2,)]
         assert api.cli("backup", "list", "--json").returncode == 0
         assert api.cli("backup", "delete", backup_id).returncode == 0
+
+
+def test_with_the_backup_disk_read_only_restores_work(installation, sql, table, tmp_path):
+    """A backup and a deletion say why they are refused, and leave what is there; then all is made again."""
+    with mounted(tmp_path / "disk", megabytes=8) as disk:
+        api = installation(backups=disk.path / "backups").start()
+        client = api.client()
+        backup_id = created(client, databases=[table])["backup_id"]
+        disk.refuse_writes()
+
+        wait_until(
+            lambda: not_ready(client) == {"backup directory": "storage-denied"}, "it is told"
+        )
+        run = client.post(f"{BACKUP}/create", json={"databases": [table]}).json()
+        assert finished(client, run["run_id"])["error"]["code"] == "storage-denied"
+        deleted = api.cli("backup", "delete", backup_id)
+        assert (deleted.returncode, "mounted read-only" in deleted.stderr) == (21, True)
+        sql.run("DELETE FROM t")
+        run = client.post(f"{BACKUP}/restore/{backup_id}", json={"create_backup": False}).json()
+        assert finished(client, run["run_id"])["state"] == "succeeded"
+        assert sql.run("SELECT COUNT(*) FROM t") == [(2,)]
+        disk.refuse_writes(refuses=False)
+
+        assert created(client, databases=[table])["success"]
+        assert client.get(f"{BACKUP}/list").json()["total"] == 2
+
+
+def test_with_the_state_disk_read_only_the_doctor_says_so(installation, sql, table, tmp_path):
+    """Without journals no restore begins, and without locks nothing else; another state directory is a way out."""
+    with mounted(tmp_path / "disk", megabytes=8) as disk:
+        api = installation(state=disk.path / "state")
+        assert api.cli("backup", "create", "--database", table).returncode == 0
+        disk.refuse_writes()
+
+        done = api.cli("doctor", "--json")
+        wrong = [check for check in json.loads(done.stdout)["checks"] if check["state"] == "fail"]
+        assert (done.returncode, [check["name"] for check in wrong]) == (21, ["state directory"])
+        assert "mounted read-only" in wrong[0]["remedy"]
+        sql.run("DELETE FROM t")
+        assert api.cli("restore", "run", "latest", "--no-recovery-point").returncode == 21
+        assert sql.run("SELECT COUNT(*) FROM t") == [(0,)]
+        restored(api, "latest", BACKSTAY_STATE_DIR=str(tmp_path / "elsewhere"))
+        assert sql.run("SELECT COUNT(*) FROM t") == [(2,)]
 
 
 def test_a_copy_that_would_fill_a_store_is_not_begun(installation, table, tmp_path):

@@ -81,6 +81,14 @@ def directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]
         return [failed("backup directory", exc)]
 
 
+def state_checks(state: Path) -> list[DoctorCheck]:
+    """Examine the state directory, without which no run begins; nothing is said of one that is to be made."""
+    if not state.is_dir():
+        return []
+    check = _access_check(state, "state directory")
+    return [check] if check.error else []
+
+
 def _schedules_check(disk: LocalDirectory) -> DoctorCheck:
     try:
         schedules = ScheduleFile(disk).read()
@@ -105,13 +113,16 @@ def _absent(path: Path) -> DoctorCheck:
     return failed("backup directory", StorageUnavailableError(f"{parent} is not a directory"))
 
 
-def _access_check(path: Path) -> DoctorCheck:
+def _access_check(path: Path, name: str = "backup directory") -> DoctorCheck:
     if not path.is_dir():
-        return failed("backup directory", StorageUnavailableError(f"{path} is not a directory"))
+        return failed(name, StorageUnavailableError(f"{path} is not a directory"))
     if os.access(path, os.R_OK | os.W_OK | os.X_OK):
-        return DoctorCheck("backup directory", CheckState.OK, f"{path} is writable")
-    hint = "Give the user that runs this program read and write access to it."
-    return failed("backup directory", StorageDeniedError(f"{path}: no access", hint=hint))
+        return DoctorCheck(name, CheckState.OK, f"{path} is writable")
+    if os.statvfs(path).f_flag & os.ST_RDONLY:
+        hint = "Its file system is mounted read-only; mount it writable or choose another one."
+    else:
+        hint = "Give the user that runs this program read and write access to it."
+    return failed(name, StorageDeniedError(f"{path}: no access", hint=hint))
 
 
 def _mode_check(path: Path) -> DoctorCheck:

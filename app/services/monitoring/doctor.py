@@ -38,7 +38,12 @@ from app.mysql.channel import Channel
 from app.sandbox.server import find_program
 from app.security.servers import SERVERS_FILE
 from app.services.log_watch import BinlogChecks
-from app.services.monitoring.directory import PrivatePlaces, directory_checks, mode_checks
+from app.services.monitoring.directory import (
+    PrivatePlaces,
+    directory_checks,
+    mode_checks,
+    state_checks,
+)
 from app.services.monitoring.interrupted import journal_checks, restore_checks
 from app.services.monitoring.stores import StoreChecks
 from app.services.runs.lost import SILENT_SECONDS, LostRuns
@@ -91,7 +96,9 @@ class DoctorService:
         checks += journals
         checks += await self._control_checks()
         checks += await asyncio.to_thread(directory_checks, self._catalogue, data_bytes)
-        checks += await asyncio.to_thread(mode_checks, self._private) if self._private else ()
+        if self._private:
+            checks += await asyncio.to_thread(state_checks, self._private.state)
+            checks += await asyncio.to_thread(mode_checks, self._private)
         checks += await self._stores.examine() if self._stores else ()
         checks += await self._binlog.examine() if self._binlog else ()
         return (*checks, *_settings_checks(), *_program_checks(), _codec_check())
