@@ -61,6 +61,7 @@ class Program:
         settings: Of this installation.
         store: Where backups lie that everything here is about; empty = the directory of the settings.
         accepted_signers: Ids of signers that are believed besides those of the settings.
+        backup_settings: What backups go by, where that is something else.
         unwritten: Why history and audit are not written; None when they are, or nobody asked for them.
     """
 
@@ -68,6 +69,7 @@ class Program:
     unwritten: AppError | None = None
     store: str = ""
     accepted_signers: tuple[str, ...] = ()
+    backup_settings: Settings | None = None
 
     async def close(self) -> None:
         """Close the connections of what was asked for."""
@@ -270,7 +272,7 @@ class Program:
         from app.services.jobs import Jobs
 
         return Jobs(
-            self.settings,
+            self.backup_settings or self.settings,
             self.catalogue_of(store),
             self.backups_of(store),
             recoveries,

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
@@ -99,13 +100,21 @@ async def open_service(
         InvalidRequestError: A URL or a secret makes no sense.
         ControlUnavailableError: The control database does not answer.
     """
-    program = Program(settings)
+    program = Program(settings, backup_settings=_beside_requests(settings))
     try:
         await program.control.prepare()
         await asyncio.to_thread(sweep, settings.state_dir / SCRATCH)
         yield await _build(program, certificate, announce)
     finally:
         await program.close()
+
+
+def _beside_requests(settings: Settings) -> Settings:
+    """Let backups take no more connections than cores, unless somebody has said how many: requests wait for them."""
+    cores = os.cpu_count() or 1
+    if "threads" in settings.model_fields_set or settings.threads <= cores:
+        return settings
+    return settings.model_copy(update={"threads": cores})
 
 
 async def _build(

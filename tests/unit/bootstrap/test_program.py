@@ -1,12 +1,15 @@
 """The program: built of one instance of each service."""
 
 import gc
+import os
 from collections import Counter
-from functools import cached_property
+from functools import cached_property, partial
 
 from app.bootstrap.program import Program
 from app.bootstrap.service import open_service
 from app.config import Settings
+from app.domain.backups.backup import BackupRequest
+from app.services.backups.options import BackupOptions
 
 
 def _services(root: object) -> Counter[str]:
@@ -63,3 +66,31 @@ async def test_the_service_shares_them_as_well(tmp_path):
     assert {"BackupService", "HealthService", "StatusService", "MetricsService"} <= counts.keys()
     assert counts["CheckService"] == 1
     assert set(counts.values()) == {1}
+
+
+async def test_backups_of_the_service_take_no_more_connections_than_cores_unless_it_is_told(
+    tmp_path,
+):
+    """Those of a command take one more, and so do restores; here whoever asks would wait for a core."""
+    settings, cores = _settings(tmp_path), os.cpu_count() or 1
+    told = settings.model_copy(update={"threads": cores + 5})
+
+    program = Program(settings)
+    try:
+        assert _connections(program) == settings.threads
+    finally:
+        await program.close()
+    async with open_service(settings) as service:
+        assert _connections(service.program) == min(settings.threads, cores)
+        assert service.program.settings == settings
+    async with open_service(told) as service:
+        assert _connections(service.program) == cores + 5
+
+
+def _connections(program: Program) -> int:
+    """Tell with how many connections a backup would be made that leaves it open."""
+    work = program.jobs.backup(BackupOptions()).work
+    assert isinstance(work, partial)
+    request = work.args[0]
+    assert isinstance(request, BackupRequest)
+    return request.threads
