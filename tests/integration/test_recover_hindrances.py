@@ -122,6 +122,18 @@ async def test_statements_that_compute_something_else_each_time_are_refused(poin
         await require_refused(points, [STATEMENT, *statements], reason)
 
 
+async def test_rows_that_are_numbered_in_an_order_that_no_backup_keeps_are_refused(points):
+    """Without a primary key it is that in which they came, the log has that of the commits."""
+    points.sql.run("CREATE TABLE shop.k (a INT)")
+    add = "ADD COLUMN number INT AUTO_INCREMENT, ADD UNIQUE (number)"
+    base = await points.backup()
+    points.sql.run(f"ALTER TABLE shop.u {add}")
+    points.archive()
+    assert (await points.plan(points.position())).base == base
+
+    await require_refused(points, [f"ALTER TABLE shop.k {add}"], "numbers the rows of shop.k")
+
+
 async def test_a_trigger_of_a_database_that_is_left_out_is_refused_where_statements_are_logged(
     points,
 ):
@@ -192,7 +204,20 @@ async def test_what_mariadb_passes_over_or_does_not_log_is_refused(points):
         "REPLACE INTO t (id, note) VALUES (1, 'x')",
     ]
 
-    await require_refused(points, ["ALTER SEQUENCE s RESTART 50"], "alters a sequence")
+    fill = [
+        "ALTER TABLE u ADD n INT DEFAULT NEXTVAL(s)",
+        "ALTER TABLE u ADD x CHAR(36) DEFAULT (UUID())",
+    ]
+    settings = "SET STATEMENT lock_wait_timeout = 5 FOR"
+    move = [f"{settings} RENAME TABLE mysql.mine TO shop.mine"]
+
+    for prefix in ("", settings):
+        await require_refused(
+            points, [f"{prefix} ALTER SEQUENCE s RESTART 50"], "alters a sequence"
+        )
+    await require_refused(points, move, "names a table of mysql")
+    for statement in fill:
+        await require_refused(points, [statement], "computes others when it is executed again")
     await require_refused(points, replace, "binlog_row_image")
 
 

@@ -6,12 +6,14 @@ from typing import Final
 from app.binlog.events.executed import (
     definers_in,
     differs,
+    fills_otherwise,
     made_database,
     made_temporary,
     makes_code,
     may_use_temporary,
     names_directory,
     names_in,
+    numbered,
     spanned,
 )
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind, read_header, split_events
@@ -23,7 +25,7 @@ from app.domain.restores.log_archive import Caveats, Connection, LackingRows, Te
 
 # Segments say that nothing of this was found in them: raise it with every rule that finds more, of which those know
 # nothing that were sealed before.
-EDITION: Final = 7
+EDITION: Final = 8
 # Of the header: the statement uses a temporary table, or the number of its connection.
 _THREAD_SPECIFIC: Final = 0x04
 # Both vendors write so what is around the rows of an XA transaction, and its id behind it the same way.
@@ -88,11 +90,12 @@ def _with_statement(known: Caveats, header: Header, event: bytes) -> Caveats:
         temporary=(*known.temporary, *_temporary(header, event, text)),
         spans=known.spans or spanned(database, text),
         executes=known.executes or changes_rows(text),
-        differs=known.differs or (changes_rows(text) and differs(text)),
+        differs=known.differs or (changes_rows(text) and differs(text)) or fills_otherwise(text),
         makes_database=known.makes_database or made_database(text),
         makes_code=known.makes_code or makes_code(text),
         names_directory=known.names_directory or names_directory(text),
         definers=known.definers | definers_in(text),
+        numbers=known.numbers | {table for table in (numbered(database, text),) if table},
     )
 
 

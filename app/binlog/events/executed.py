@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from app.binlog.events.statements import COMMENT, LEAD
+from app.domain.restores.log_archive import Table
 
 
 SYSTEM: Final = "mysql"
@@ -97,6 +98,19 @@ _DIFFERS: Final = re.compile(
     r"|TIMESTAMP)\b)[`\w])",
     re.IGNORECASE,
 )
+# What a new column gets in the rows that are there: no log has the seed or the variables of a definition, and a
+# sequence has given numbers that it does not tell yet.
+_FILLS: Final = re.compile(
+    r"(?<![\w$.`@])(?:(?:RAND|CONNECTION_ID|(?:NEXT|LAST|SET)VAL)\s*\(|(?:NEXT|PREVIOUS)\s+VALUE\s+FOR\b|@[\w$.`'\"])",
+    re.IGNORECASE,
+)
+_ADDS: Final = re.compile(r"(?<![\w$.`@])ADD\b", re.IGNORECASE)
+# Not the option of the table, nor what becomes of a column that has its numbers.
+_NUMBERS: Final = re.compile(
+    r"(?<![\w$.`@])ADD\b(?:(?:(?!,\s*(?:MODIFY|CHANGE)\b).)*?(?<![\w$.`@])AUTO_INCREMENT\b(?!\s*=?\s*\d)"
+    rf"|\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?\(?\s*{_NAME}\s+SERIAL\b)",
+    _FLAGS,
+)
 # Of what is made or altered, as the log has it; a role has no host.
 _ACCOUNT: Final = rf"({_NAME}|'(?:[^']|'')*')"
 _DEFINER: Final = re.compile(rf"\bDEFINER\s*=\s*{_ACCOUNT}(?:\s*@\s*{_ACCOUNT})?", _FLAGS)
@@ -129,6 +143,31 @@ def made_temporary(text: str) -> str:
 def differs(text: str) -> bool:
     """Tell whether a statement computes something else when it is executed again."""
     return bool(_DIFFERS.search(text)) and bool(_DIFFERS.search(_bare(text)))
+
+
+def fills_otherwise(text: str) -> bool:
+    """Tell whether a definition gives rows that are there values which are others when it is executed again."""
+    altered = _ALTERED.match(_bare(text)) if _DEFINES.match(text) else None
+    rest = altered[3] if altered else ""
+    return bool(_ADDS.search(rest) and (_DIFFERS.search(rest) or _FILLS.search(rest)))
+
+
+def numbered(database: str, text: str) -> Table | None:
+    """
+    Name the table whose rows a definition numbers in the order in which the server holds them.
+
+    Args:
+        database: In which it was executed.
+        text: All of it.
+
+    Returns:
+        None where it numbers none.
+    """
+    altered = _ALTERED.match(_bare(text)) if _DEFINES.match(text) else None
+    if altered is None or not _NUMBERS.search(altered[3]):
+        return None
+    name, table = (_unquoted(each) for each in altered.groups()[:2])
+    return Table(name or database, table)
 
 
 def definers_in(text: str) -> frozenset[str]:
@@ -218,7 +257,9 @@ def _quoted(name: str) -> str:
 
 def _plain(name: str | None) -> str:
     """Take a name out of its quotes, in lower case."""
+    return _unquoted(name).lower()
+
+
+def _unquoted(name: str | None) -> str:
     mark = (name or "")[:1]
-    return (
-        (name or "")[1:-1].replace(mark * 2, mark) if mark in {"`", '"'} else name or ""
-    ).lower()
+    return (name or "")[1:-1].replace(mark * 2, mark) if mark in {"`", '"'} else name or ""

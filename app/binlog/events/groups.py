@@ -16,7 +16,7 @@ from uuid import UUID
 from app.binlog.events.caveats import with_event
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind, Malformed
 from app.binlog.events.rows import table_number
-from app.binlog.events.statements import LEAD, QUERIES, ends_in_comment, query_text
+from app.binlog.events.statements import LEAD, QUERIES, SETTINGS, ends_in_comment, query_text
 from app.domain.restores.log_archive import NO_CAVEATS, Caveats
 
 
@@ -43,7 +43,8 @@ _XA_CLOSING: Final = (b"XA COMMIT ", b"XA ROLLBACK ")
 _GOES_ON: Final = b" START TRANSACTION"
 # Changes what is there: a table that is made, dropped or emptied is none of those of a snapshot.
 _REDEFINES: Final = re.compile(
-    LEAD.encode() + rb"(?:ALTER|RENAME|(?:CREATE|DROP)(?!\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?"
+    (SETTINGS + LEAD).encode()
+    + rb"(?:ALTER|RENAME|(?:CREATE|DROP)(?!\s+(?:OR\s+REPLACE\s+)?(?:TEMPORARY\s+)?"
     rb"(?:TABLE|SEQUENCE|DATABASE|SCHEMA|USER|ROLE)\b))\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -119,14 +120,14 @@ class Groups:
         if header.kind not in _ENDINGS and not self._is_end(header.kind, event):
             return None
         self.is_open = False
-        redefines = self._is_alone is True and _redefines(header.kind, event)
+        is_definition = self._is_alone is True and redefines(header.kind, event)
         return Group(
             start=self._start,
             end=end,
             gtid=self._gtid,
             timestamp=header.timestamp,
             commit_us=self._commit_us,
-            redefines=redefines,
+            redefines=is_definition,
             caveats=self._caveats,
         )
 
@@ -179,7 +180,8 @@ def is_plain(group: Group) -> bool:
     return caveats == NO_CAVEATS and bool(group.gtid)
 
 
-def _redefines(kind: int, event: bytes) -> bool:
+def redefines(kind: int, event: bytes) -> bool:
+    """Tell whether an event without its checksum may change the definition of something that was there."""
     # A compressed text is long, and few definitions are: it may be one.
     return kind == Kind.QUERY_COMPRESSED or bool(
         kind == Kind.QUERY and _REDEFINES.match(query_text(event))

@@ -37,6 +37,17 @@ COMMENT: Final = r"/\*(?!M?!)(?:[^*]|\*(?!/))*(?:\*/|$)|(?:--(?=[\0-\x20]|$)|\#)
 LEAD: Final = rf"(?:\s|{COMMENT}|/\*M?!\d*)*"
 _BITS: Final = r"0[bB][01]+\b"
 _TRUTHS: Final = r"(?i:true|false)\b"
+# MariaDB sets variables for one statement, which follows; FOR may stand in their values.
+_VALUE: Final = r"'(?:[^'\\]|\\.|'')*'|\"(?:[^\"\\]|\\.|\"\")*\"|`(?:[^`]|``)*`"
+_PLAIN: Final = rf"{_VALUE}|[^()'\"`]"
+# Parentheses in parentheses, as deep as anybody writes them there.
+_DEPTH: Final = 6
+_INNER: Final = f"(?:{_PLAIN}|" + rf"\((?:{_PLAIN}|" * _DEPTH + r")*\)" * _DEPTH + ")*"
+_SETTING: Final = (
+    rf"SET\s+STATEMENT\b(?>{_VALUE}|{COMMENT}|\({_INNER}\)|[^'\"`(]){{0,2000}}?\bFOR\b"
+)
+SETTINGS: Final = rf"(?:{LEAD}{_SETTING})*"
+_SETTINGS: Final = re.compile(SETTINGS, re.IGNORECASE | re.DOTALL)
 # What names are made of comes before numbers, which may stand in them.
 _TOKEN: Final = re.compile(
     rf"(?P<comment>{COMMENT})"
@@ -54,9 +65,9 @@ _ACCOUNTS: Final = re.compile(
     r"|(?:GRANT|REVOKE)\b|SET\s+(?:PASSWORD|DEFAULT\s+ROLE)\b|CHANGE\s+(?:MASTER|REPLICATION)\b)",
     re.IGNORECASE,
 )
-# MariaDB sets variables for one statement, and analyzes it.
+# MariaDB analyzes them, too.
 _CHANGES_ROWS: Final = re.compile(
-    rf"(?:\s|\(|{COMMENT}|/\*M?!\d*|SET\s+STATEMENT\b.{{0,2000}}?\bFOR\b|ANALYZE\s+(?:FORMAT\s*=\s*JSON\s+)?(?!TABLE))*"
+    rf"(?:\s|\(|{COMMENT}|/\*M?!\d*|ANALYZE\s+(?:FORMAT\s*=\s*JSON\s+)?(?!TABLE))*"
     r"(?:INSERT|UPDATE|DELETE|REPLACE|LOAD|CALL|WITH|SELECT|DO|VALUES|TABLE)\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -124,16 +135,33 @@ def ends_in_comment(text: bytes) -> bool:
 
 
 def query_of(event: bytes, *, is_compressed: bool) -> tuple[str, str]:
-    """Return database and text of a Query event without its checksum; raises Malformed."""
+    """
+    Read a statement.
+
+    Args:
+        event: A Query event without its checksum.
+        is_compressed: Whether its text is.
+
+    Returns:
+        The database and the text, without the variables that MariaDB sets for this statement alone.
+
+    Raises:
+        Malformed: It cannot be read.
+    """
     variables, database, text = _parts(event)
     raw = inflate(text) if is_compressed else text
-    return database.decode("utf-8", "replace"), _decoded(raw, variables)
+    return database.decode("utf-8", "replace"), _without_settings(_decoded(raw, variables))
 
 
 def load_text(event: bytes) -> str:
     """Return the text of an event that loads a file, without its checksum; raises Malformed."""
     variables, _, text = _parts(event, skipped=_LOAD_BYTES)
-    return _decoded(text, variables)
+    return _without_settings(_decoded(text, variables))
+
+
+def _without_settings(text: str) -> str:
+    found = _SETTINGS.match(text)
+    return text[found.end() :].lstrip() if found and found.end() else text
 
 
 def query_text(event: bytes) -> bytes:

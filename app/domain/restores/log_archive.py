@@ -221,6 +221,13 @@ class LackingRows(NamedTuple):
     lacking: tuple[int, ...]
 
 
+class Table(NamedTuple):
+    """A table by its name, in the case of the log."""
+
+    database: str
+    table: str
+
+
 class Caveats(NamedTuple):
     """
     What a replay of a transaction may do otherwise.
@@ -230,11 +237,13 @@ class Caveats(NamedTuple):
         spans: Databases of which none may be left out, in lower case.
         executes: Whether statements that change rows are executed again.
         makes_database: Name of the database that it makes, in lower case; empty = none.
-        differs: Whether statements are executed again that compute something else each time, such as UUID().
+        differs: Whether statements are executed again that compute something else each time, such as UUID(); also
+            for a column that is added.
         makes_code: Whether it defines a routine or a trigger.
         names_directory: Whether it makes a table in a directory of the server's machine.
         definers: Accounts to which belongs what it defines, quoted as SHOW CREATE does.
         lacking: Rows that have become something that the log does not tell as a whole.
+        numbers: Tables whose rows it numbers in the order in which the server holds them.
         prepares_xa: Id of the XA transaction whose rows it has, up to its PREPARE; empty = it has none's.
         ends_xa: Id of the one that it commits or rolls back; empty = none.
     """
@@ -248,6 +257,7 @@ class Caveats(NamedTuple):
     names_directory: bool = False
     definers: frozenset[str] = frozenset()
     lacking: frozenset[LackingRows] = frozenset()
+    numbers: frozenset[Table] = frozenset()
     prepares_xa: str = ""
     ends_xa: str = ""
 

@@ -7,7 +7,7 @@ from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events.executed import SYSTEM
 from app.binlog.events.headers import read_format
 from app.domain.backups.base import databases_of
-from app.domain.backups.manifest import Manifest
+from app.domain.backups.manifest import Manifest, TableEntry
 from app.domain.restores.log_archive import (
     Caveats,
     Connection,
@@ -20,6 +20,7 @@ from app.engine.flavor import series_of
 from app.engine.schema.databases import SCRATCH, is_scratch_of
 
 
+_PRIMARY: Final = "PRIMARY"
 _CODE: Final = frozenset({"trigger", "function", "procedure", "package", "package body"})
 
 
@@ -97,6 +98,12 @@ class Hindrances:
             yield (
                 f"the statement at {at} was logged in place of its rows, and computes others when it is executed again"
             )
+        for database, table in sorted(caveats.numbers):
+            if not self._has_order(database, table):
+                yield (
+                    f"the statement at {at} numbers the rows of {database}.{table} in the order in which the server"
+                    " holds them, which no backup keeps of a table that has no primary key in it"
+                )
         if caveats.names_directory:
             yield f"the statement at {at} makes a table in a directory of the server's machine"
         if not all(map(self._is_explained, caveats.temporary)):
@@ -135,17 +142,26 @@ class Hindrances:
 
     def _is_computed(self, found: LackingRows) -> bool:
         """Tell whether rows lack what is computed anew alone: MariaDB 11 logs no generated columns."""
-        columns = next(
-            (
-                table.columns
-                for database in self._base.databases
-                for table in database.tables
-                if (database.name, table.name) == (found.database, found.table)
-            ),
-            (),
-        )
+        table = self._table(found.database, found.table)
+        columns = table.columns if table else ()
         computed = {number for number, column in enumerate(columns) if column.generated}
         return len(columns) == found.columns and {*found.lacking} <= computed
+
+    def _has_order(self, database: str, table: str) -> bool:
+        """Tell whether a table of the base is held in the order of its primary key: of a later one nobody knows."""
+        found = self._table(database, table)
+        return found is not None and found.engine == "InnoDB" and found.index == _PRIMARY
+
+    def _table(self, database: str, table: str) -> TableEntry | None:
+        return next(
+            (
+                entry
+                for each in self._base.databases
+                for entry in each.tables
+                if (each.name, entry.name) == (database, table)
+            ),
+            None,
+        )
 
     def _is_explained(self, use: TemporaryUse) -> bool:
         """Tell whether a statement uses temporary tables that a replay has made."""

@@ -5,12 +5,14 @@ import pytest
 from app.binlog.events.executed import (
     definers_in,
     differs,
+    fills_otherwise,
     made_database,
     made_temporary,
     makes_code,
     may_use_temporary,
     names_directory,
     names_in,
+    numbered,
     spanned,
 )
 
@@ -198,3 +200,39 @@ def test_what_is_computed_anew_is_told(text, expected):
 def test_whose_a_definition_is_is_told(text, expected):
     """Quoted as SHOW CREATE does; a role has no host."""
     assert definers_in(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "table"),
+    [
+        ("ALTER TABLE T ADD id INT AUTO_INCREMENT PRIMARY KEY", ("shop", "T")),
+        ("/* x */ alter table `a`.`b``c` add column (x DECIMAL(9,2), id INT AUTO_INCREMENT KEY) FIRST", ("a", "b`c")),
+        ("ALTER TABLE t DROP n, ADD COLUMN IF NOT EXISTS id SERIAL", ("shop", "t")),
+        ("ALTER TABLE t ADD KEY (a), AUTO_INCREMENT = 5", None),
+        ("ALTER TABLE t ADD PRIMARY KEY (id), MODIFY id INT AUTO_INCREMENT, AUTO_INCREMENT 7", None),
+        ("ALTER TABLE t ADD `auto_increment` INT COMMENT 'AUTO_INCREMENT'", None),
+        ("CREATE TABLE t (id INT AUTO_INCREMENT KEY)", None),
+    ],
+)  # fmt: skip
+def test_a_table_whose_rows_are_numbered_is_named(text, table):
+    """By the order in which a server holds them."""
+    assert numbered("shop", text) == table
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("ALTER TABLE t ADD x CHAR(36) DEFAULT (UUID())", True),
+        ("ALTER TABLE t ADD COLUMN x INT DEFAULT NEXTVAL(s)", True),
+        ("ALTER TABLE t ADD x INT DEFAULT (NEXT VALUE FOR s)", True),
+        ("ALTER TABLE t ADD x VARCHAR(90) DEFAULT CURRENT_USER", True),
+        ("ALTER TABLE t ALTER x SET DEFAULT (UUID())", False),
+        ("ALTER TABLE t ADD x INT DEFAULT (RAND())", True),
+        ("ALTER TABLE t ADD x INT DEFAULT (@'a b' + 1)", True),
+        ("ALTER TABLE t ADD x TIMESTAMP DEFAULT NOW()", False),
+        ("CREATE TABLE t (x CHAR(36) DEFAULT (UUID()))", False),
+    ],
+)
+def test_a_definition_that_fills_rows_that_are_there_is_told(text, expected):
+    """What rows get later stands in the log."""
+    assert fills_otherwise(text) is expected

@@ -5,7 +5,8 @@ import struct
 import pytest
 
 from app.binlog.events.executed import differs
-from app.binlog.events.headers import HEADER_BYTES, Malformed
+from app.binlog.events.groups import redefines
+from app.binlog.events.headers import HEADER_BYTES, Kind, Malformed
 from app.binlog.events.statements import (
     changes_rows,
     ends_in_comment,
@@ -70,6 +71,7 @@ def test_masking_takes_no_longer_than_its_text():
         changes_rows(piece * 100_000)
         differs(f"{piece * 20_000} UUID()")
         changes_rows(piece * 100_000 + "\nx")
+        query_of(logged(b"SET STATEMENT a = " + piece.encode() * 100_000), is_compressed=False)
 
 
 @pytest.mark.parametrize(
@@ -114,14 +116,31 @@ def test_the_statement_that_loads_a_file_is_read_without_what_stands_before_it()
 
 
 @pytest.mark.parametrize(
+    "settings",
+    [
+        "SET STATEMENT max_statement_time = 5, sort_buffer_size = 1024 FOR",
+        "/* a */ set statement lc_time_names = 'it''s for', x = CONCAT(UPPER(SUBSTRING('a)' FROM 1 FOR 2)), \"for\")\nfor",
+        "SET STATEMENT max_statement_time=5 /* for */ FOR SET STATEMENT lock_wait_timeout=5 FOR",
+    ],
+)  # fmt: skip
+def test_what_is_set_for_one_statement_is_no_part_of_it(settings):
+    """MariaDB logs it before the statement, which is what is judged: whether it defines, spans or computes something."""
+    statement = "ALTER SEQUENCE s RESTART 5"
+    events = (logged(f"{settings} {statement}".encode()), logged(b"SET STATEMENT FOR1 = 1"))
+
+    read = [query_of(event, is_compressed=False)[1] for event in events]
+
+    assert read == [statement, "SET STATEMENT FOR1 = 1"]
+    assert redefines(Kind.QUERY, events[0])
+
+
+@pytest.mark.parametrize(
     ("text", "is_dml"),
     [
         ("INSERT INTO t VALUES (1)", True),
         (" /* hint */ (delete FROM t)", True),
         ("/*!50000 INSERT INTO t VALUES (1) */", True),
         ("/*M!100100 UPDATE t SET a = 1 */", True),
-        ("SET STATEMENT max_statement_time = 5, sort_buffer_size = 1024 FOR INSERT INTO t VALUES (1)", True),
-        ("SET STATEMENT max_statement_time = 5 FOR ALTER TABLE t ADD a INT", False),
         ("ANALYZE FORMAT=JSON UPDATE t SET a = 1", True),
         ("ANALYZE TABLE t", False),
         ("CREATE TABLE t (a INT)", False),
