@@ -92,12 +92,15 @@ class S3ObjectStore(ObjectStore):
 
     def list(self, prefix: str = "") -> Iterator[StoredObject]:
         """See `Store.list`; what obstore cannot read, since others have such names there, is asked for by botocore."""
+        last = ""
         try:
-            yield from super().list(prefix)
+            for found in super().list(prefix):
+                last = found.name
+                yield found
         except (StorageUnavailableError, StorageDeniedError):
             raise
         except StorageError:
-            yield from self._list_signed(prefix)
+            yield from self._list_signed(prefix, last)
 
     def send(self, name: str, data: bytes, *, create: bool, retain_until: datetime | None) -> None:
         """Make one request that writes an object, with its retention in it."""
@@ -209,10 +212,12 @@ class S3ObjectStore(ObjectStore):
         prefix = self._definition.prefix
         return f"{prefix}/{name}" if prefix else name
 
-    def _list_signed(self, prefix: str) -> Iterator[StoredObject]:
-        """List names with a prefix and no others, whatever these are."""
+    def _list_signed(self, prefix: str, after: str) -> Iterator[StoredObject]:
+        """List names with a prefix and no others, whatever these are, behind one where it is not empty."""
         below = self._key("")
         wanted: dict[str, object] = {"Prefix": below + prefix}
+        if after:
+            wanted["StartAfter"] = below + after
         while True:
             page = self._ask("the list", Act.LIST, "list_objects_v2", **wanted)
             contents = page.get("Contents")

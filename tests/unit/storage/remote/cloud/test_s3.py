@@ -79,6 +79,28 @@ class Strangers(Answers):
         self.end_headers()
 
 
+class Crowd(Answers):
+    """Answers about so many names that the strange one comes on the second page."""
+
+    keys = (*(f"p/backup_{number:04}" for number in range(1000)), "p/backup_x//y", "p/backup_z")
+
+    def do_GET(self):
+        query = parse_qs(urlsplit(self.path).query)
+        after = query.get("continuation-token", query.get("start-after", [""]))[0]
+        found = [key for key in self.keys if key > after]
+        contents = "".join(
+            f"<Contents><Key>{key}</Key><Size>5</Size><ETag>e</ETag>"
+            "<LastModified>2026-01-31T14:30:15.000Z</LastModified></Contents>"
+            for key in found[:1000]
+        )
+        is_cut = len(found) > 1000
+        following = f"<NextContinuationToken>{found[999]}</NextContinuationToken>" if is_cut else ""
+        self._answer(
+            f"<ListBucketResult>{contents}<IsTruncated>{str(is_cut).lower()}</IsTruncated>"
+            f"{following}</ListBucketResult>".encode()
+        )
+
+
 class Keeper(Answers):
     """Confirms deletions, and deletes nothing."""
 
@@ -155,9 +177,17 @@ def test_a_store_that_does_not_tell_the_time_is_told(store):
 def test_names_of_others_keep_nothing_from_being_listed():
     """Nor are they the reason of a refusal that is about something else."""
     with serving(Strangers) as store:
-        assert {stored.name for stored in store.list("backup_")} == {"backup_1", "backup_2"}
+        assert [stored.name for stored in store.list("backup_")] == ["backup_1", "backup_2"]
         with pytest.raises(StorageDeniedError, match=r"backup_1: the store refuses to read"):
             store.stat("backup_1")
+
+
+def test_a_list_that_is_gone_on_with_otherwise_has_each_name_once():
+    """What obstore could read of it is there already."""
+    with serving(Crowd) as store:
+        found = [stored.name for stored in store.list("backup_")]
+
+    assert found == sorted({key.removeprefix("p/") for key in Crowd.keys} - {"backup_x//y"})
 
 
 def test_a_deletion_that_is_confirmed_and_not_done_ends():
