@@ -200,6 +200,20 @@ def test_a_login_that_its_refresh_token_has_ended_is_in_the_audit_each_time(fres
     assert ended[0]["changes"]["login"][1].startswith("ended")
 
 
+def test_a_login_that_somebody_else_ends_is_named_in_the_audit(fresh):
+    """By its refresh token; who ends their own is named already."""
+    operator = fresh.client("operator")
+    body = {"refresh_token": log_in(fresh.client(None)).json()["refresh_token"]}
+    for given in (body, {}):
+        assert operator.post("/api/auth/logout", json=given).status_code == 204
+    found = [(entry["actor"], entry["target"]) for entry in _entries(fresh, action="log_out")]
+
+    assert found == [
+        ("some-operator", "POST /api/auth/logout of admin"),
+        ("some-operator", "POST /api/auth/logout"),
+    ]
+
+
 def test_old_and_new_values_are_in_the_audit(fresh):
     """Of schedules, retention, users and pins; by request and by command, and never a password."""
     admin = fresh.client()

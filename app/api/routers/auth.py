@@ -63,11 +63,13 @@ async def refresh(
 
 @router.post("/logout", status_code=204, responses=LOGS_OUT)
 async def log_out(
-    identity: Caller, service: CurrentService, body: LogoutBody | None = None
+    identity: Caller, request: Request, service: CurrentService, body: LogoutBody | None = None
 ) -> Response:
     """End the login of this token, or of the refresh token in the body."""
     token = body.refresh_token if body else None
-    await service.sign_ins.sign_out(token or identity)
+    whose = await service.sign_ins.sign_out(token or identity)
+    if whose not in {"", identity.name}:
+        request.state.about = f" of {whose}"
     return Response(status_code=204)
 
 

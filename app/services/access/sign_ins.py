@@ -154,16 +154,22 @@ class SignInService:
         self._attempts.remember(address, user.name)
         return grant
 
-    async def sign_out(self, who: Identity | str) -> None:
+    async def sign_out(self, who: Identity | str) -> str:
         """
         End a login; one that is over or unknown is fine.
 
         Args:
             who: Whoever asks, or a refresh token. A token of another application has no login.
+
+        Returns:
+            The name of its user; empty = there is no such login.
         """
         session_id = who.session_id if isinstance(who, Identity) else split_token(who)[0]
-        if session_id:
-            await self._store.revoke(session_id, self._clock.now())
+        found = await self._store.find_session(session_id) if session_id else None
+        if found is None:
+            return ""
+        await self._store.revoke(session_id, self._clock.now())
+        return found[1].name
 
     async def list_sessions(self, name: str) -> Sequence[LoginSession]:
         """Return the logins of a user that are good now, newest first."""
