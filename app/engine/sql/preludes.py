@@ -1,5 +1,6 @@
 """What stands before the statements of every member, so that the mysql client loads it right."""
 
+import re
 from typing import Final
 
 from app.domain.backups.manifest import StatementKind
@@ -16,6 +17,8 @@ _SESSION: Final = (
     b" SESSION lc_time_names = 'en_US';\n"
     b"/*M! SET SESSION check_constraint_checks = 0 */;\n"
 )
+# The clients stop at a NUL, also in a comment, and a terminal obeys the others.
+_CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _HISTORY: Final = b"/*M!101100 SET SESSION system_versioning_insert_history = 1 */;\n"
 
 
@@ -48,13 +51,13 @@ def header(lines: list[str], databases: list[tuple[str, str, str]]) -> list[Stat
     Begin the file.
 
     Args:
-        lines: Comments for people; line breaks in them are replaced.
+        lines: Comments for people; line breaks in them are replaced, and control characters escaped.
         databases: Name, character set and collation of each, when the file names them.
 
     Returns:
         The statements of the header member.
     """
-    text = "".join(f"-- {' '.join(line.splitlines())}\n" for line in lines)
+    text = "".join(f"-- {_CONTROL.sub(_escaped, ' '.join(line.splitlines()))}\n" for line in lines)
     statements = [Statement(StatementKind.TEXT, text.encode())]
     for name, charset, collation in databases:
         sql = (
@@ -63,3 +66,7 @@ def header(lines: list[str], databases: list[tuple[str, str, str]]) -> list[Stat
         )
         statements.append(Statement(StatementKind.DATABASE, sql.encode(), name=name))
     return statements
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return found[0].encode("unicode_escape").decode()
