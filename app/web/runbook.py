@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 _FILE: Final = "runbook.md"
 _SECTION: Final = re.compile(r"^## `([a-z0-9-]+)`\n(.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
-_ELSEWHERE: Final = re.compile(r"\[([^]]+)\]\((\w+\.md)[^)]*\)")
+_ELSEWHERE: Final = re.compile(r"(\(?)\[([^]]+)\]\((\w+\.md)[^)]*\)(\)?)")
 _MARKDOWN: Final = MarkdownIt("commonmark", {"html": False})
 
 
@@ -29,8 +29,11 @@ def read_runbook() -> Mapping[str, str]:
 
 def _named(link: re.Match[str]) -> str:
     """Name a document after the words that lead to it, unless they are its name."""
-    text, file = link.groups()
-    return f"`docs/{file}`" if f"{text}.md" == file else f"{text} (`docs/{file}`)"
+    before, text, file, after = link.groups()
+    if f"{text}.md" == file:
+        return f"{before}`docs/{file}`{after}"
+    is_aside = before and after
+    return f"({text}: `docs/{file}`)" if is_aside else f"{before}{text} (`docs/{file}`){after}"
 
 
 @cache

@@ -10,11 +10,13 @@ from jinja2 import Environment, PackageLoader, meta, nodes
 from starlette.routing import NoMatchFound
 
 from app.config import Settings
+from app.domain.runs.run import RunKind
 from app.main import create_app
 from app.scheduling.clock import SystemClock
 from app.web import rendering
 from app.web.filters import FILTERS
 from app.web.rendering import View, path_for
+from tests.fixtures.records import run
 
 
 TEMPLATE_ROOT = Path(rendering.__file__).parent / "templates"
@@ -148,3 +150,15 @@ def test_rows_that_a_restore_has_loaded_are_its_part(words, tables, is_ours):
 
     assert ("part of a restore" in told) is is_ours
     assert (statement in told) is not is_ours
+
+
+def test_a_run_is_called_by_what_it_is_about():
+    """A backup of all there is, by itself, and not by the backup that it makes."""
+    name = rendering._ENVIRONMENT.from_string(
+        '{% from "parts/show.html" import kind_name, names_of %}{{ kind_name(run) }}{{ names_of(run, " of ") }}'
+    )
+    made = run(backup_id="backup_6b0d83dbda5fc")
+    assert name.render(run=made) == "Backup"
+    assert "Verification of the backup of <time" in name.render(
+        run=run(kind=RunKind.VERIFICATION, backup_id=made.backup_id)
+    )

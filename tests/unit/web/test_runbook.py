@@ -29,4 +29,5 @@ def test_documents_are_named_where_their_link_was():
     """Whoever reads at night finds them on disk or in the repository."""
     assert "list of routes (<code>docs/api.md</code>)" in section_of("not-found")
     assert "(<code>docs/settings.md</code>)" in section_of("run-interrupted")
+    assert "(how: <code>docs/settings.md</code>)" in section_of("connection-failed")
     assert '<a href="journal-damaged">journal is damaged</a>' in section_of("run-interrupted")

@@ -99,17 +99,17 @@ async def list_backups(
 async def ask_for_backup(request: Request, service: CurrentService) -> Response:
     """Ask what to back up, of what the server holds now."""
     service.program.server.require_set()
-    inventory, away = None, None
+    inventory, problem = None, ""
     try:
         inventory = await service.inventory.read(_LIST_SECONDS)
-    except AppError as exc:  # names can be typed, for when it is back
-        away = exc
+    except AppError as exc:  # names can be typed
+        problem = f"{exc}. {exc.hint}"
     return render(
         request,
         "backup_new.html",
         configured=service.program.server.database,
-        choosable=choosable(inventory),
-        away=away,
+        choosable=choosable(inventory, problem=problem),
+        away=await service.status.server_error(),
     )
 
 
