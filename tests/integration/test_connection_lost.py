@@ -69,24 +69,32 @@ async def test_a_broken_network_ends_a_backup_in_time(fault, limit, own_server, 
 
 @pytest.mark.parametrize("fault", WHOLE)
 async def test_a_broken_network_ends_a_restore_in_time(fault, own_server, tmp_path):
-    """A network that fails ends the restore in time, and the error stays the first one."""
+    """The error stays the first one, the live database is as it was, and a repair drops the rest."""
     with own_server() as server, Sql(server.url) as sql:
         wide_table(sql)
-        await Backstay(server.url, tmp_path / "backups").backup("d", chunk_bytes=1 << 16)
         with proxy(server.url, fault, 1 << 40) as way:
             backstay = Backstay(way.url, tmp_path / "backups", timeout_seconds=TIMEOUT_SECONDS)
-            (entry,) = backstay.catalogue.entries()
+            patient = Backstay(way.url, tmp_path / "backups")
+            manifest = await patient.backup("d", chunk_bytes=1 << 16)
+            sql.run("DELETE FROM big WHERE id > 10")
+            before = snapshot(server.url, "d")
 
             def listener(progress: Progress) -> None:
                 if progress.rows_done > 8000:
                     way.limit = 0
 
-            request = RestoreRequest(entry.backup_id, into="copy")
+            request = RestoreRequest(manifest.backup_id, create_backup=False)
+            plan = await patient.recoveries.plan(request)
             with pytest.raises((StalledError, ConnectionLostError)):
-                await backstay.recoveries.restore(
-                    await backstay.recoveries.plan(request), Progress(listener=listener)
-                )
+                await backstay.recoveries.restore(plan, Progress(listener=listener))
             await backstay.target.close()
+            assert left_over(sql) != []
+
+            way.limit = 1 << 40
+            await repaired(patient)
+            await patient.target.close()
+        assert left_over(sql) == []
+        assert_same(before, snapshot(server.url, "d"))
         wait_until(lambda: others(sql) == [], "the server has no connection of ours")
 
 
