@@ -164,6 +164,26 @@ def test_a_body_that_is_no_http_ends_its_request(besieged, path, heard):
     assert "Traceback" not in api.log
 
 
+@pytest.mark.parametrize(
+    ("data", "heard"),
+    [
+        (b"GET /healthz?" + b"x" * 70_000, b"HTTP/1.1 431 "),
+        (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 70_000, b"HTTP/1.1 431 "),
+        (b"no request\r\n\r\n" + b"x" * 70_000, b"HTTP/1.1 400 "),
+    ],
+)
+def test_a_head_without_an_end_is_told_from_what_is_no_http(shared_api, data, heard):
+    """Whoever sends it knows what to shorten."""
+    besieger = Besieger(shared_api.url)
+    (connection,) = besieger.send()
+    connection.sendall(data)
+    began = connection.recv(1 << 16)
+    besieger.close()
+
+    assert began.startswith(heard)
+    assert shared_api.client().get("/healthz").is_success
+
+
 def test_what_nobody_reads_is_ended_and_lets_the_backup_go(besieged, sql, database):
     """Downloads are so many at once; one that is not read ends, and the backup can be deleted."""
     api, besieger = besieged

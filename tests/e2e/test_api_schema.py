@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import ExitStack
+from http import HTTPStatus
 
 import pytest
 import requests
@@ -28,6 +29,8 @@ EXAMPLES = series(5, 100)
 ASKERS = ("admin", "admin", "admin", "operator", "viewer", "nobody")
 # Of endless or other than JSON answers; their own tests read them.
 NOT_HERE = {"watch_run", "download_backup"}
+# More than the service reads of a head: such a request is none of any operation.
+MOST_HEAD_BYTES = 64 << 10
 CHECKS = [
     not_a_server_error,
     status_code_conformance,
@@ -101,6 +104,27 @@ def cases_of(schema, name, known):
     return st.one_of(made)
 
 
+def answer_to(case, session):
+    """Send a request; None = its head is too long, and whoever still sends it may not hear so."""
+    try:
+        answer = case.call(session=session, timeout=120)
+    except requests.ConnectionError as closed:
+        if not is_too_long(closed.request):
+            raise
+        return None
+    if answer.status_code == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE:
+        assert is_too_long(answer.request)
+        return None
+    return answer
+
+
+def is_too_long(request: requests.Request | requests.PreparedRequest | None) -> bool:
+    """Tell whether it may be that no more of it was read than that; names of headers are short."""
+    assert request is not None
+    head = [request.url, *request.headers.values()]
+    return sum(len(str(part)) for part in head) > MOST_HEAD_BYTES - 1000
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if name not in NOT_HERE])
 def test_answers_are_those_of_the_document(schema, sessions, known, name):
@@ -116,7 +140,9 @@ def test_answers_are_those_of_the_document(schema, sessions, known, name):
     )
     @given(case=cases_of(schema, name, known), role=st.sampled_from(ASKERS))
     def hold(case, role):
-        case.call_and_validate(session=sessions[role], checks=CHECKS, timeout=120)
+        answer = answer_to(case, sessions[role])
+        if answer is not None:
+            case.validate_response(answer, checks=CHECKS)
 
     hold()
 

@@ -5,7 +5,9 @@ And that a request says once how long it is: whatever stands in front of the ser
 """
 
 import asyncio
+import sys
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Final, cast
 
 import h11
@@ -15,6 +17,7 @@ from app.concurrency import Bound
 
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
+_TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 
 
 # As uvicorn has it.
@@ -97,7 +100,10 @@ class _TimedProtocol(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, also in the middle of a body; nobody else answers that request any more."""
         cycle = cast("RequestResponseCycle | None", self.cycle)
-        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
+        if self.conn.our_state is h11.IDLE and _is_too_long(sys.exception()):
+            self.transport.write(_TOO_LONG)
+            self.transport.close()
+        elif self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
             super().send_400_response(msg)
         else:  # an answer has begun
             self.transport.close()
@@ -150,3 +156,9 @@ class _TimedProtocol(H11Protocol):
         """End it at once: closing would wait for what nobody reads."""
         wait.hits += 1
         self.transport.abort()
+
+
+def _is_too_long(error: BaseException | None) -> bool:
+    """Tell whether it was the length of a head: uvicorn has caught this error, and passes on no more than a text."""
+    hint = error.error_status_hint if isinstance(error, h11.RemoteProtocolError) else 0
+    return hint == HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE
