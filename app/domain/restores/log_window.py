@@ -3,11 +3,13 @@ Which backups the points in time of a window need; nothing here reads a clock or
 
 A base serves points since it was done, until something was changed past the log. So of the bases that serve
 until the same moment the newest that was done when the window begins serves all of it; where there is none,
-the oldest serves as much as can be. A base of some databases serves these only, and one that is not known to
+the oldest serves as much as can be. The oldest that was done since takes its place when the window has moved on:
+were that not kept, rules that keep fewer days than the window has would leave the first base its base for ever,
+with all of the log. A base of some databases serves these only, and one that is not known to
 be good may prove to be none: neither stands in for others.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -54,7 +56,7 @@ def needed_bases(
         stands: Proves that one is; asked for few, as it takes time.
 
     Returns:
-        Ids of those without which a point of the window could not be recovered any more.
+        Ids of those without which a point of the window could not be recovered any more, or which take their place.
     """
     found: set[str] = set()
     for stream, until in {(base.stream, base.until) for base in bases}:
@@ -65,12 +67,8 @@ def needed_bases(
         for databases in {base.databases for base in span}:
             serving = [base for base in span if base.serves(databases)]
             for those in (serving, [base for base in serving if base.is_good]):
-                needed = next(filter(stands, _in_order(those, start)), None)
-                found |= {needed.backup_id} if needed else set()
+                before = [base for base in those if base.done <= start]
+                for best_first in (reversed(before), those[len(before) :]):
+                    needed = next(filter(stands, best_first), None)
+                    found |= {needed.backup_id} if needed else set()
     return frozenset(found)
-
-
-def _in_order(bases: Sequence[LogBase], start: datetime) -> Iterable[LogBase]:
-    """Put the best first: the newest that was done at the start, and behind those the oldest of the others."""
-    before = [base for base in bases if base.done <= start]
-    return [*reversed(before), *(base for base in bases if base.done > start)]

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
 from hypothesis import given, strategies as st
 
 from app.domain.restores.log_window import LogBase, needed_bases
@@ -60,17 +61,34 @@ def test_no_point_of_the_window_is_lost_and_what_was_chosen_is_chosen_again(draw
     assert needed_bases(kept, moment, proven.__getitem__) == needed
 
 
+def base_of(day):
+    """Make a good base of everything."""
+    done = BEGIN + timedelta(days=day)
+    return LogBase(f"backup_{day:02}", "a", Place(1, day), done, None, frozenset(), True)
+
+
 def test_few_are_needed():
-    """Of many backups of everything the newest before the window serves all of it."""
-    those = [
-        LogBase(f"backup_{day}", "a", Place(1, day), BEGIN + timedelta(days=day), None, frozenset(), True)
-        for day in range(9)
-    ]  # fmt: skip
+    """Of many backups of everything the newest before the window serves all of it; the next takes its place."""
     asked = set()
 
     def stands(base):
         asked.add(base.backup_id)
         return True
 
-    assert needed_bases(those, BEGIN + timedelta(days=5.5), stands) == {"backup_5"}
-    assert asked == {"backup_5"}
+    needed = needed_bases(list(map(base_of, range(9))), BEGIN + timedelta(days=5.5), stands)
+    assert needed == {"backup_05", "backup_06"}
+    assert asked == needed
+
+
+@pytest.mark.parametrize("days", [1, 3, 7.5, 20])
+@pytest.mark.parametrize("newest", [1, 2, 5])
+def test_the_window_takes_its_bases_along(days, newest):
+    """However few backups stay by other rules, none is its base for ever, nor the log kept from there on."""
+    kept = []
+    for day in range(90):
+        kept.append(base_of(day))
+        needed = needed_bases(kept, kept[-1].done - timedelta(days=days, seconds=1), lambda _: True)
+        kept = [base for base in kept if base.backup_id in needed or base in kept[-newest:]]
+
+        assert kept[0].place.position >= day - 2 * days - 2
+        assert len(kept) <= newest + 2
