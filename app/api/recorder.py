@@ -2,7 +2,8 @@
 The audit of requests: what changed something or was refused.
 
 It is written before the answer goes out: what could not be written down is not confirmed. Refused requests
-change nothing, whoever sends them, and are collapsed; but for one that ends a login, which says so.
+change nothing, whoever sends them, and are collapsed; but for one that ends a login, which says so. So are
+the next tokens of a login, for whoever may only look could fill the disk by them.
 """
 
 import logging
@@ -99,9 +100,10 @@ class Recorder:
         event = self._event(scope, status, is_refused=is_refused)
         if event.action in _OF_NO_EFFECT and not is_refused:
             return
-        if is_refused:
+        if is_refused or scope["state"].get("is_renewal"):
+            keep = self._audit().refuse if is_refused else self._audit().renew
             about = scope["state"].get("known_about", "")
-            await self._audit().refuse(Refusal(event, network_of(event.address), about))
+            await keep(Refusal(event, network_of(event.address), about))
             return
         try:
             await self._audit().record(event)

@@ -58,6 +58,7 @@ async def refresh(
 
     grant = await service.sign_ins.refresh(body.refresh_token, address(request), ended)
     request.state.identity = Identity(grant.user, grant.role)
+    request.state.is_renewal = True
     return GrantedTokens.of(grant)
 
 
@@ -68,6 +69,7 @@ async def log_out(
     """End the login of this token, or of the refresh token in the body."""
     token = body.refresh_token if body else None
     whose = await service.sign_ins.sign_out(token or identity)
+    request.state.is_renewal = not whose
     if whose not in {"", identity.name}:
         request.state.about = f" of {whose}"
     return Response(status_code=204)

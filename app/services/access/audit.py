@@ -21,7 +21,7 @@ from app.domain.stores import AuditFilter, AuditStore, Page
 from app.errors import AppError, StorageError
 from app.security.audit_keys import AuditKeys
 from app.services.access.audit_proof import AuditProver
-from app.services.access.refusals import Refusal, Refusals
+from app.services.access.refusals import OTHER_RENEWALS, Refusal, Refusals
 from app.storage.audit_heads import AuditHeads
 
 
@@ -59,6 +59,8 @@ class AuditService:
         self._keys = keys
         self._rules = rules or AuditRules()
         self._refusals = Refusals(self._rules.refused_rows)
+        # By themselves: who is refused often hides none of them.
+        self._renewals = Refusals(self._rules.refused_rows, OTHER_RENEWALS)
         self._prover = AuditProver(store, heads, keys)
 
     async def record(self, event: AuditEvent) -> None:
@@ -81,9 +83,13 @@ class AuditService:
         """Add a refused request, or count it; what cannot be written is in the log."""
         await self._write(self._refusals.admit(refusal))
 
+    async def renew(self, renewal: Refusal) -> None:
+        """Add a request that changed next to nothing, or count it, as `refuse` does."""
+        await self._write(self._renewals.admit(renewal))
+
     async def flush(self, now: datetime | None = None) -> None:
-        """Write the counts of refused requests whose hour is over; all of them without an instant."""
-        await self._write(self._refusals.flush(now))
+        """Write the counts of what is collapsed and whose hour is over; all of them without an instant."""
+        await self._write([*self._refusals.flush(now), *self._renewals.flush(now)])
 
     async def fingerprint(self, text: str) -> str:
         """Return what stands for a text that must not be in the audit; raises as `record` does."""

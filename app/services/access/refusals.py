@@ -4,6 +4,7 @@ Refused requests, collapsed: whoever sends many of them fills neither the audit 
 1. The first request of a kind - what it wanted, how it was refused, who and from where - is written at
 once. 2. Further ones of that kind are counted, and written as one entry when the hour is over or the
 service ends. 3. When an hour has too many kinds, all others are counted together.
+What goes well and changes next to nothing, such as the next token of a login, is counted in the same way, by itself.
 
 Not guaranteed: counts of an hour that a killed process did not live to see.
 """
@@ -19,6 +20,7 @@ from app.domain.access.audit import AuditEvent
 WINDOW: Final = timedelta(hours=1)
 # Of what an hour has too many kinds of.
 OTHERS: Final = "other refused requests"
+OTHER_RENEWALS: Final = "other renewed logins"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,8 +47,9 @@ class Refusal:
 class Refusals:
     """Says which refused requests are written down, and how many others each stands for."""
 
-    def __init__(self, rows_an_hour: int) -> None:
+    def __init__(self, rows_an_hour: int, others: str = OTHERS) -> None:
         """Bound the entries of an hour: two a kind, its first and its count, and two for all others."""
+        self._others = others
         self._most_kinds = max(0, rows_an_hour // 2 - 1)
         self._since: datetime | None = None
         self._counts: dict[tuple[str, ...], int] = {}
@@ -57,8 +60,8 @@ class Refusals:
         ended = self.flush(refusal.event.at)
         kind, event = refusal.kind, refusal.event
         if kind not in self._counts and len(self._counts) >= self._most_kinds:
-            kind = (OTHERS,)
-            event = AuditEvent(event.at, "", "", "", "", OTHERS, event.status, event.result)
+            kind = (self._others,)
+            event = AuditEvent(event.at, "", "", "", "", self._others, event.status, event.result)
         is_first = kind not in self._counts
         self._since = self._since or event.at
         self._last[kind] = event
