@@ -221,6 +221,25 @@ async def test_what_mariadb_passes_over_or_does_not_log_is_refused(points):
     await require_refused(points, replace, "binlog_row_image")
 
 
+@pytest.mark.differs("mysql", reason="its appliers tell databases by their case")
+async def test_a_database_that_is_called_like_the_system_schema_is_refused(points):
+    """MariaDB compares what it leaves out in any case, and would leave this out in silence."""
+    reason = "called mysql in other letters"
+    await points.backup()
+    points.sql.run("CREATE DATABASE MySQL")
+    points.archive()
+    with pytest.raises(BaseUnfitError, match=reason):
+        await points.plan(points.position())
+    points.sql.run("CREATE TABLE MySQL.t (id INT PRIMARY KEY)")
+
+    later = await points.backup()
+    points.archive()
+
+    with pytest.raises(BaseUnfitError, match=reason):
+        await points.plan(points.position())
+    assert (await points.plan(points.position(), ["shop"])).base == later
+
+
 @ONLY_MARIADB
 async def test_rows_without_what_is_computed_are_whole(points):
     """MariaDB 11 leaves generated columns out of the rows that it logs, whatever `binlog_row_image` says."""

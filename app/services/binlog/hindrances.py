@@ -36,7 +36,6 @@ class Hindrances:
         self, stream: ArchivedStream, base: Manifest, place: Place, request: RecoverRequest
     ) -> None:
         """Begin at the place of a base; raises BinlogDamagedError, StorageError."""
-        self.reason = ""
         self._stream = stream
         self._base = base
         self._number = place.number
@@ -52,6 +51,8 @@ class Hindrances:
         # Connections that began before are not known by their numbers from then on.
         self._has_restarted = False
         self._has_code = bool(self._databases) and _may_have_code(base, self._databases)
+        names = {database.name.lower() for database in base.databases}
+        self.reason = self._like_system(SYSTEM) if SYSTEM in names else ""
 
     @property
     def leaves_out(self) -> bool:
@@ -113,6 +114,8 @@ class Hindrances:
     def _in_databases(self, caveats: Caveats, at: str) -> Iterator[str]:
         """Look at which databases a transaction is about: some may be left out, or be a restore's."""
         self._databases_made.add(caveats.makes_database)
+        if found := self._like_system(caveats.makes_database):
+            yield found
         older = {name for name in caveats.spans if SCRATCH.search(name)} - self._databases_made
         if older:
             yield (
@@ -131,6 +134,16 @@ class Hindrances:
                 f"the statement at {at} is executed again, and a trigger or a routine of a database that is left"
                 " out may change what is recovered by it"
             )
+
+    def _like_system(self, name: str) -> str:
+        """Say what is against a database by its name in lower case; the system schema itself is in no backup."""
+        is_taken = not self._databases or name in self._databases
+        if name != SYSTEM or not is_taken or not self._stream.is_mariadb:
+            return ""
+        return (
+            f"there is a database that is called {SYSTEM} in other letters, and MariaDB passes over that in a replay"
+            " as over the system schema"
+        )
 
     def _lacks_rows(self, found: Caveats) -> bool:
         """Tell whether an XA transaction ends whose rows the log does not have."""
