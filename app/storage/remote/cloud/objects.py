@@ -55,8 +55,9 @@ OpenCloud = Callable[["ClientConfig", "RetryConfig"], Cloud]
 _BLOCK_BYTES: Final = 16 << 20
 # One part is sent while the next is filled.
 _PARTS_AT_ONCE: Final = 1
-# Of one request of an upload; who cancels a backup waits for as long as these.
-_STALLS: Final = 2
+# Of one request of an upload. On another connection the next one is answered, or nobody is there; and nothing
+# ends a request that is on its way, so who cancels a backup waits for both.
+_STALLS: Final = 1
 _LONGEST_PAUSE: Final = timedelta(seconds=10)
 _log: Final = logging.getLogger(__name__)
 
