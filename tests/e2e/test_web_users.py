@@ -180,3 +180,14 @@ def test_own_logins_are_listed_and_ended(web_api, name, admin):
     refresh = web_api.client(None).post("/api/auth/refresh", json={"refresh_token": token})
     assert refresh.status_code == 401
     assert web.get("/").status_code == 200
+
+
+def test_to_end_a_login_that_is_none_fills_no_audit(web_api, name):
+    """Whoever may only look can ask for it as often as they like; what ends one is an entry each time."""
+    web = WebClient(web_api, name)
+    for _ in range(3):
+        assert web.post("/account/logins/end", login="0" * 32).status_code == 303
+    with web_api.client() as admin:
+        entries = admin.get("/api/admin/audit", params={"actor": name}).json()["entries"]
+
+    assert [entry["action"] for entry in entries].count("change_password") == 1

@@ -180,10 +180,17 @@ class SignInService:
             if session.revoked_at is None and session.expires_at > now
         ]
 
-    async def end_session(self, name: str, session_id: str) -> None:
-        """End a login of a user; one that is over, unknown or somebody else's is left alone."""
-        if any(session.session_id == session_id for session in await self.list_sessions(name)):
-            await self._store.revoke(session_id, self._clock.now())
+    async def end_session(self, name: str, session_id: str) -> bool:
+        """
+        End a login of a user; one that is over, unknown or somebody else's is left alone.
+
+        Returns:
+            Whether there was one.
+        """
+        if all(session.session_id != session_id for session in await self.list_sessions(name)):
+            return False
+        await self._store.revoke(session_id, self._clock.now())
+        return True
 
     async def identify(self, access_token: str) -> Identity:
         """

@@ -60,7 +60,9 @@ async def end_login(
     request: Request, service: CurrentService, login: Viewer, form: SentForm
 ) -> Response:
     """End an own login; the page goes on with the one of this browser."""
-    await service.sign_ins.end_session(login.identity.name, str(form.get("login", "")))
+    wanted = str(form.get("login", ""))
+    is_ended = await service.sign_ins.end_session(login.identity.name, wanted)
+    request.state.is_renewal = not is_ended
     return RedirectResponse(path_for(request, "change_password.form"), HTTPStatus.SEE_OTHER)
 
 
