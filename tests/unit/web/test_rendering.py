@@ -162,3 +162,12 @@ def test_a_run_is_called_by_what_it_is_about():
     assert "Verification of the backup of <time" in name.render(
         run=run(kind=RunKind.VERIFICATION, backup_id=made.backup_id)
     )
+
+
+def test_a_dry_run_that_was_skipped_is_not_ticked_off():
+    """Whoever confirms sees that nobody has looked at what the restore would do."""
+    steps = rendering._ENVIRONMENT.from_string(
+        '{% from "parts/restore_steps.html" import restore_steps %}{{ restore_steps(4, skipped=skipped) }}'
+    )
+    assert '<li class="done">Dry run</li>' in steps.render(skipped=0)
+    assert "<li>Dry run, skipped</li>" in steps.render(skipped=3)
