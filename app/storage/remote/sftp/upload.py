@@ -10,6 +10,7 @@ from app.errors import AppError, StorageUnavailableError, TruncatedFileError
 from app.storage.remote.codes import Act
 from app.storage.remote.sftp.connection import SshConnection
 from app.storage.remote.sftp.files import Sftp, make_folders, publish, sync, temporary_of
+from app.storage.remote.store import LEAST_PART_BYTES
 
 
 class SftpUpload:
@@ -20,7 +21,8 @@ class SftpUpload:
         self._name = name
         self._path = f"{root.rstrip('/')}/{name}"
         self._temporary = f"{root.rstrip('/')}/{temporary_of(name)}"
-        self._part_bytes = part_bytes
+        # A file has any number of them: larger ones would take memory, and nothing else.
+        self._part_bytes = min(part_bytes, LEAST_PART_BYTES)
         self._filling = bytearray()
         self._sent = 0
         self._sending: Future[int] | None = None
