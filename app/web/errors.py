@@ -5,7 +5,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from types import MappingProxyType
 from typing import Final, cast
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -31,7 +31,7 @@ from app.errors import (
     StorageError,
     TooManyAttemptsError,
 )
-from app.web.access import LoginNeededError, recognise
+from app.web.access import LoginNeededError, recognise, safe_path
 from app.web.forms.unsent import UnsentForm, unsent_form
 from app.web.rendering import path_for, render_as
 from app.web.streams import LOGIN_OVER, MEDIA_TYPE
@@ -143,10 +143,23 @@ def error_page(
         run_id=run_id,
         parts=parts,
         unsent=unsent,
+        form_path=_form_path(request),
     )
     if isinstance(exc, TooManyAttemptsError):
         page.headers["Retry-After"] = str(exc.seconds)
     return page
+
+
+def _form_path(request: Request) -> str:
+    """Return where the form stands that was sent; empty = it was none of ours, or does not say."""
+    referer = urlsplit(request.headers.get("Referer", ""))
+    if (
+        request.method != "POST"
+        or not referer.path
+        or referer.netloc != request.headers.get("Host")
+    ):
+        return ""
+    return safe_path(referer.path + (f"?{referer.query}" if referer.query else ""))
 
 
 def _failure(exc: Exception) -> tuple[Failure, HTTPStatus]:

@@ -261,3 +261,19 @@ def test_a_form_that_needs_the_server_says_before_it_is_sent_that_it_is_away(bro
     assert (
         "No backup can be made now either: 127.0.0.1:1: no answer (Connection refused)" in overview
     )
+
+
+def test_a_refused_form_leads_back_to_where_it_stands(web, web_api):
+    """With its address as it was; to no page of others, wherever a request says that it comes from."""
+
+    def links(referer):
+        sent = {**SAME_SITE, "Referer": referer}
+        page = web.post("/backups/backup_0000000000000/delete", headers=sent, typed="wrong")
+        assert page.status_code == 422
+        return re.findall(r'href="([^"]*)">Back to the form', page.text)
+
+    assert links(f"{web_api.url}/backups/x?page=2&text=<b>") == [
+        "/backups/x?page=2&amp;text=%3Cb%3E"
+    ]
+    assert links("http://elsewhere.example/backups/x") == []
+    assert links(f"{web_api.url}//elsewhere.example") == ["/"]
