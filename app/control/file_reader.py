@@ -28,6 +28,7 @@ _UNKNOWN: Final = -1
 # What is asked again and again has a row or a few, and it is one login for each person; more is forgotten.
 _FEW_ROWS: Final = 8
 _MOST_KNOWN: Final = 64
+_Identity = tuple[int, int]
 _Key = tuple[Executable, frozenset[tuple[str, object]]]
 
 
@@ -41,7 +42,9 @@ class ControlFile:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._opened: tuple[int, int] | None = None
+        self._log = path.with_name(f"{path.name}-wal")
+        self._opened: _Identity | None = None
+        self._opened_log: _Identity | None = None
 
     def require(self) -> None:
         """Make an empty file that only its owner can read; SQLite gives its other files the same mode."""
@@ -57,24 +60,40 @@ class ControlFile:
             raise UnusableFileError("not a regular file")
         if not os.access(self._path, os.R_OK | os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
-        self._opened = self._identity()
+        self._opened = _identity(self._path)
 
     def is_another(self) -> bool:
-        """Tell whether another file is there than the one that was opened, once; raises OSError where it is gone."""
+        """
+        Tell whether another file is there than the one that was opened, once.
+
+        Returns:
+            Whether it is; the log of the old one, which would be taken for one of the new one, is gone then.
+
+        Raises:
+            UnusableFileError: None is there.
+        """
         if self._opened is None:
             return False
-        try:
-            found = self._identity()
-        except FileNotFoundError:
-            raise UnusableFileError("its file was removed or moved") from None
+        found, log = _identity(self._path), _identity(self._log)
+        if found is None:
+            raise UnusableFileError("its file was removed or moved")
         if found == self._opened:
+            self._opened_log = log
             return False
-        self._opened = None
+        # Connections still hold that log, so nothing else has its number.
+        # https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
+        if log is not None and log == self._opened_log:
+            self._log.unlink(missing_ok=True)
+        self._opened = self._opened_log = None
         return True
 
-    def _identity(self) -> tuple[int, int]:
-        facts = self._path.stat()
-        return facts.st_dev, facts.st_ino
+
+def _identity(path: Path) -> _Identity | None:
+    try:
+        facts = path.stat()
+    except FileNotFoundError:
+        return None
+    return facts.st_dev, facts.st_ino
 
 
 def make_directory(path: Path) -> None:

@@ -318,6 +318,8 @@ async def test_a_file_that_is_gone_or_another_one_is_noticed(tmp_path):
     add = text("INSERT INTO users (name) VALUES ('ann')")
     await kept.ping()
     assert (await kept.rows(count))[0]["found"] == 0
+    await RunRecords(kept).add(run())  # into the log beside the file
+    await kept.ping()
     (state / "control.db").rename(tmp_path / "moved")
 
     for use in (kept.ping(), kept.rows(count), kept.execute(add)):
@@ -330,6 +332,7 @@ async def test_a_file_that_is_gone_or_another_one_is_noticed(tmp_path):
     (other / "control.db").rename(state / "control.db")
     for _ in range(2):
         assert await kept.rows(text("SELECT * FROM mark")) == []
+        assert (await kept.rows(text("SELECT COUNT(*) AS found FROM runs")))[0]["found"] == 0
         await kept.ping()
     await kept.close()
 

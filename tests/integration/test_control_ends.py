@@ -14,6 +14,7 @@ from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.domain.runs.run import Run, RunState
 from tests.fixtures.accounts import end_connection
+from tests.fixtures.control import furnish
 from tests.fixtures.run_installation import ANN, BOB, RunInstallation, done, ended, job
 from tests.fixtures.servers import OwnServers, Sql
 
@@ -128,6 +129,26 @@ async def test_an_end_that_finds_the_file_locked_is_written_down_later(in_file):
             other.execute("ROLLBACK")
 
     await require_kept(in_file, locked)
+
+
+async def test_an_end_is_in_the_history_that_is_there_when_it_comes(in_file, tmp_path):
+    """An older copy has taken the place of the one in which the run began."""
+    runs, is_enough = in_file.service(), asyncio.Event()
+
+    async def work(progress):
+        await is_enough.wait()
+        return await done(progress)
+
+    run, _ = await runs.start(job(work), ANN)
+    while (await in_file.history())[0].state is not RunState.RUNNING:  # noqa: ASYNC110 - the run writes it
+        await asyncio.sleep(0.05)
+    furnish(tmp_path / "copy")
+    (tmp_path / "copy" / "control.db").rename(in_file.home / "control.db")
+    is_enough.set()
+    over = await ended(runs, run)
+
+    assert await in_file.history() == [over]
+    assert over.state is RunState.SUCCEEDED
 
 
 @pytest.fixture

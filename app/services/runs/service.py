@@ -386,7 +386,8 @@ class RunService:
 
     async def _write(self, active: ActiveRun[T], run: Run) -> bool:
         """Write a state down, and that there is such a run; return whether it is to be cancelled."""
-        if active.is_recorded:
+        # An end is written whether or not the run is known: the history may be an older copy since it began.
+        if active.is_recorded and not run.state.is_over:
             return await self._store.save(run)
         await write_down(self._store, run)
         active.is_recorded = True
