@@ -13,10 +13,10 @@ https://dev.mysql.com/doc/refman/8.4/en/replication-options-replica.html#option_
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Final
 
-from app.binlog.events.statements import COMMENT, LEAD
+from app.binlog.events.statements import COMMENT, LEAD, changes_rows
 from app.domain.restores.log_archive import Table
 
 
@@ -111,6 +111,11 @@ _NUMBERS: Final = re.compile(
     rf"|\s+(?:COLUMN\s+)?(?:IF\s+NOT\s+EXISTS\s+)?\(?\s*{_NAME}\s+SERIAL\b)",
     _FLAGS,
 )
+# A variable is set anew for each row, and no order is named.
+_COUNTS: Final = re.compile(r"(?!.*\bORDER\s+BY\b).*?@[\w$.`'\"]+\s*:=", _FLAGS)
+_READS: Final = re.compile(
+    rf"\b(?:FROM|JOIN|(?<!KEY\s)UPDATE)\s+(?:(?:LOW_PRIORITY|IGNORE)\s+)*{_TABLE}", _FLAGS
+)
 # Of what is made or altered, as the log has it; a role has no host.
 _ACCOUNT: Final = rf"({_NAME}|'(?:[^']|'')*')"
 _DEFINER: Final = re.compile(rf"\bDEFINER\s*=\s*{_ACCOUNT}(?:\s*@\s*{_ACCOUNT})?", _FLAGS)
@@ -152,22 +157,25 @@ def fills_otherwise(text: str) -> bool:
     return bool(_ADDS.search(rest) and (_DIFFERS.search(rest) or _FILLS.search(rest)))
 
 
-def numbered(database: str, text: str) -> Table | None:
+def numbered(database: str, text: str) -> frozenset[Table]:
     """
-    Name the table whose rows a definition numbers in the order in which the server holds them.
+    Name the tables whose rows a statement numbers in the order in which the server finds them.
 
     Args:
         database: In which it was executed.
         text: All of it.
 
     Returns:
-        None where it numbers none.
+        None where it numbers none, or says in which order.
     """
-    altered = _ALTERED.match(_bare(text)) if _DEFINES.match(text) else None
-    if altered is None or not _NUMBERS.search(altered[3]):
-        return None
-    name, table = (_unquoted(each) for each in altered.groups()[:2])
-    return Table(name or database, table)
+    found: Iterable[re.Match[str]] = ()
+    if _DEFINES.match(text):
+        altered = _ALTERED.match(_bare(text))
+        found = (altered,) if altered and _NUMBERS.search(altered[3]) else ()
+    elif ":=" in text and changes_rows(text):
+        bare = _bare(text)
+        found = _READS.finditer(bare) if _COUNTS.match(bare) else ()
+    return frozenset(Table(_unquoted(name[1]) or database, _unquoted(name[2])) for name in found)
 
 
 def definers_in(text: str) -> frozenset[str]:

@@ -243,7 +243,7 @@ class Caveats(NamedTuple):
         names_directory: Whether it makes a table in a directory of the server's machine.
         definers: Accounts to which belongs what it defines, quoted as SHOW CREATE does.
         lacking: Rows that have become something that the log does not tell as a whole.
-        numbers: Tables whose rows it numbers in the order in which the server holds them.
+        numbers: Tables whose rows it numbers in the order in which the server finds them.
         prepares_xa: Id of the XA transaction whose rows it has, up to its PREPARE; empty = it has none's.
         ends_xa: Id of the one that it commits or rolls back; empty = none.
     """

@@ -103,7 +103,7 @@ class Hindrances:
             if not self._has_order(database, table):
                 yield (
                     f"the statement at {at} numbers the rows of {database}.{table} in the order in which the server"
-                    " holds them, which no backup keeps of a table that has no primary key in it"
+                    " finds them, which no backup keeps of a table that has no primary key in it"
                 )
         if caveats.names_directory:
             yield f"the statement at {at} makes a table in a directory of the server's machine"
@@ -162,7 +162,10 @@ class Hindrances:
 
     def _has_order(self, database: str, table: str) -> bool:
         """Tell whether a table of the base is held in the order of its primary key: of a later one nobody knows."""
-        found = self._table(database, table)
+        names = (database, table)
+        if self._base.server.lower_case_table_names == 1:
+            names = (database.lower(), table.lower())
+        found = self._table(*names)
         return found is not None and found.engine == "InnoDB" and found.index == _PRIMARY
 
     def _table(self, database: str, table: str) -> TableEntry | None:

@@ -212,11 +212,16 @@ def test_whose_a_definition_is_is_told(text, expected):
         ("ALTER TABLE t ADD PRIMARY KEY (id), MODIFY id INT AUTO_INCREMENT, AUTO_INCREMENT 7", None),
         ("ALTER TABLE t ADD `auto_increment` INT COMMENT 'AUTO_INCREMENT'", None),
         ("CREATE TABLE t (id INT AUTO_INCREMENT KEY)", None),
+        ("UPDATE IGNORE `t` SET n = (@`r` := @`r` + 1)", ("shop", "t")),
+        ("INSERT INTO u SELECT @r:=@r+1 FROM a.t, (SELECT @r:=0) AS x ON DUPLICATE KEY UPDATE n = 1", ("a", "t")),
+        ("UPDATE t SET n = (@r := @r + 1) ORDER BY id", None),
+        ("UPDATE t SET n = @r, note = '@r := 1'", None),
+        ("SET @r := 0", None),
     ],
 )  # fmt: skip
 def test_a_table_whose_rows_are_numbered_is_named(text, table):
-    """By the order in which a server holds them."""
-    assert numbered("shop", text) == table
+    """By the order in which a server finds them."""
+    assert numbered("shop", text) == ({table} if table else frozenset())
 
 
 @pytest.mark.parametrize(
