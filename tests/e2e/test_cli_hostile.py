@@ -295,6 +295,7 @@ def test_a_backup_that_nobody_reads_of_is_made(cli, database, as_json):
     assert len(cli.json("backup", "list")["backups"]) == 3
 
 
+@pytest.mark.long
 def test_signals_end_a_command_at_every_moment(cli, database):
     """By a code that is true, and no traceback: 130 and nothing was made, or 0 and it was."""
     chosen = random.Random(14)  # noqa: S311 - no secret

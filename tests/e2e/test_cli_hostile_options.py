@@ -28,6 +28,8 @@ VALUES = (
 # They last, or would work whatever they are told.
 LASTING = {("demo",), ("serve",), ("binlog", "run")}
 Case = tuple[str, ...]
+# All of them in the long form, dealt out to as many worlds as several workers share.
+PARTS = series(3, 8)
 
 
 def _commands(command: Any, path: Case = ()) -> Iterator[tuple[Case, Any]]:
@@ -57,7 +59,8 @@ def _cases() -> Iterator[Case]:
 
 
 @pytest.mark.long
-def test_no_text_ends_in_a_traceback(tmp_path):
+@pytest.mark.parametrize("part", range(series(1, PARTS)))
+def test_no_text_ends_in_a_traceback(tmp_path, part):
     """Beside three backups, without a server; whatever is printed has no secret and no colour of its own."""
     backups = tmp_path / "backups"
     for number in (1, 2, 3):
@@ -72,7 +75,7 @@ def test_no_text_ends_in_a_traceback(tmp_path):
     cases = list(_cases())
     random.Random(14).shuffle(cases)  # noqa: S311 - no secret; a deletion early on would hide much
     assert len({case[:2] for case in cases}) > 30
-    for number, case in enumerate(cases[:: series(3, 1)]):
+    for number, case in enumerate(cases[part::PARTS]):
         arguments = (*case, *["--json"] * (number % 2))
         code, said = _run(arguments, environment, tmp_path)
         where = f"{[text[:60] for text in arguments]}: {code}\n{said[-3000:]}"

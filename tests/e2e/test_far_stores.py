@@ -95,6 +95,7 @@ def test_a_restore_over_a_slow_line_takes_little_longer_than_one_from_the_disk(c
     assert min(there) <= GOAL * min(here) + FIRST_ROUND_TRIPS * ROUND_TRIP_SECONDS
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("far", ["plain", "encrypted"], indirect=True)
 def test_one_table_of_a_hundredth_costs_three_hundredths_of_the_bytes(cli, shop, far):
     """With manifest, lists and headers of all requests, as a vendor counts them."""

@@ -77,6 +77,7 @@ def test_what_is_read_in_order_is_read_once_and_without_gaps(readers):
     }
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("order", ["forward", "backward", "any"])
 def test_parts_that_threads_read_in_any_order_are_read_once(order):
     """As connections do that load the members of a table: the bytes fetched are those that are needed."""

@@ -99,6 +99,7 @@ class CopiedInstallation:
         return [self.catalogue.manifest(entry.backup_id) for entry in self.catalogue.entries()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(series(5, 60)))
 async def test_every_base_that_a_store_keeps_has_its_log_there(tmp_path, seed):
     """Whatever is made, copied and pruned, here and there: what is fetched whole begins early enough for each."""

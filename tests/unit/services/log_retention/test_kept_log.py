@@ -20,6 +20,7 @@ from tests.fixtures.logged_installation import LoggedInstallation
 from tests.fixtures.series import series
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("seed", range(series(6, 200)))
 async def test_retention_never_removes_a_segment_or_a_base_of_the_window(tmp_path, seed):
     """P17: whatever is made, fails, is broken and pruned, what could be recovered of the window still can be."""
