@@ -32,7 +32,7 @@ from app.errors import (
     TooManyAttemptsError,
 )
 from app.web.access import LoginNeededError, recognise, safe_path
-from app.web.forms.unsent import UnsentForm, unsent_form
+from app.web.forms.unsent import unsent_form
 from app.web.rendering import path_for, render_as
 from app.web.streams import LOGIN_OVER, MEDIA_TYPE
 
@@ -75,9 +75,9 @@ def _handler(other: ExceptionHandler) -> ExceptionHandler:
         if not hasattr(request.state, "login"):
             await recognise(request, await current_service(request))
         parts = await _parts(request, exc) if isinstance(exc, _PART_ERRORS) else {}
-        may_return = isinstance(exc, AppError) and exc.retryable
-        unsent = await unsent_form(request, is_retryable=may_return)
-        return error_page(request, exc, parts, unsent)
+        if isinstance(exc, AppError):  # what the framework refuses can be read no second time
+            request.state.unsent = await unsent_form(request, is_retryable=exc.retryable)
+        return error_page(request, exc, parts)
 
     return handle
 
@@ -115,7 +115,6 @@ def error_page(
     request: Request,
     exc: Exception,
     parts: Mapping[str, str] = MappingProxyType({}),
-    unsent: UnsentForm | None = None,
 ) -> HTMLResponse:
     """
     Make the page of a failure.
@@ -124,7 +123,6 @@ def error_page(
         request: That failed.
         exc: Why.
         parts: Those of the service, with why one does not work.
-        unsent: What was typed, and can be sent again.
 
     Returns:
         It, with the status of the failure.
@@ -142,7 +140,8 @@ def error_page(
         status_code=status,
         run_id=run_id,
         parts=parts,
-        unsent=unsent,
+        # Also where the refusal itself could not be written down, and its body is gone.
+        unsent=getattr(request.state, "unsent", None),
         form_path=_form_path(request),
     )
     if isinstance(exc, TooManyAttemptsError):

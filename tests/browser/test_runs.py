@@ -102,14 +102,21 @@ def test_progress_never_goes_back_and_ends(visitors, web_api, way, backed_up, la
     page = visitor.enter()
     way.close_after(sent=SOME_BYTES)
     run_id = start(web_api, f"restore/{backed_up}")
-    with way.held():
+    counted = page.locator(".sidebar .count[data-running]")
+
+    def is_counted():
         visitor.go(f"/runs/{run_id}")
+        return counted.count() > 0
+
+    with way.held():
+        wait_until(is_counted, "the menu counts it")
         page.evaluate(NOTE)
     page.get_by_text("What happened").click()
     expect(page.get_by_text("read back and equal")).to_be_visible(timeout=60_000)
     ended = f"Restore of {large}: succeeded"
     expect(page).to_have_title(re.compile(f"^{ended} - "))
     expect(page.locator("#announcer")).to_have_text(ended)
+    expect(counted).to_have_count(0)
     seen = page.evaluate("window.seen")
 
     assert page.locator("#journal").get_attribute("open") is not None, "it stays as it was opened"

@@ -87,6 +87,15 @@ def test_a_form_that_is_too_long_is_refused_as_a_page(web):
     assert "The server that is backed up" in answer.text
 
 
+def test_a_form_with_too_many_fields_is_refused_as_a_page(web):
+    """It is what was sent that is wrong, and no fault of the service."""
+    answer = web.post("/schedules/edit", **{f"field{number}": "x" for number in range(12_000)})
+
+    assert answer.status_code == 400
+    assert is_page(answer)
+    assert "Too many fields" in answer.text
+
+
 def test_one_request_too_many_is_answered_as_a_page(own_api, server):
     """Whoever looks with a browser reads what to do, and can try again; programs get their document."""
     api = with_users(own_api(server.url)).start(
@@ -175,6 +184,23 @@ def test_what_cannot_be_written_down_is_refused_as_a_page(broken):
     assert answer.status_code == 503
     assert is_page(answer)
     assert "control-unavailable" in answer.text
+
+
+def test_what_was_typed_outlives_a_refusal_that_cannot_be_written_down(broken):
+    """As where the disk is full of both."""
+    api, web = broken
+    token = web.token
+    typed = {"is_new": "on", "name": "kept-typed", "when": "daily", "csrf": token}
+    with sqlite3.connect(api.state / "control.db") as control:
+        control.execute("DROP TABLE audit")
+    control.close()
+    api.backups.write_text("a file stands where the directory was")
+    refused = web.post("/schedules/edit", **typed)
+
+    assert refused.status_code == 503
+    assert "It may be taken later" in words(refused)
+    assert "kept-typed" in words(refused)
+    assert "Send it again" in refused.text
 
 
 def test_overview_says_that_the_server_is_away_before_a_run_fails(own_api, own_server):

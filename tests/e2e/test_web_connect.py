@@ -63,6 +63,8 @@ def test_without_a_server_pages_and_api_say_what_is_missing(lone_api):
     checks = web.get("/server").text
     assert "No server is connected yet" in checks
     assert "Connect a server" in checks
+    assert "no server is connected yet" in checks
+    assert "BACKSTAY_DATABASE_URL is not set" not in checks
 
     ready = web.client.get("/readyz")
     assert (ready.status_code, ready.json()["checks"]["server"]) == (503, "no-server")
@@ -110,7 +112,9 @@ def test_commands_that_need_a_server_are_refused_as_before(lone_api):
     made = lone_api.cli("backup", "create")
     assert made.returncode == 12
     assert "BACKSTAY_DATABASE_URL is not set" in made.stderr
-    assert "or connect a server in the pages" in lone_api.cli("doctor").stdout
+    doctor = lone_api.cli("doctor")
+    assert doctor.returncode == 12
+    assert "or connect a server in the pages" in doctor.stdout
 
 
 def test_a_server_is_connected_and_used_at_once_and_ever_after(lone_api, account):

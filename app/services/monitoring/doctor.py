@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -56,6 +57,11 @@ _SHOWN_DATABASES: Final = 5
 _PROGRAMS: Final = ("mariadbd", "mariadb-install-db", "mariadb-dump")
 _ENCRYPTION: Final = "encryption"
 _CONTROL: Final = "control database"
+_NO_SERVER: Final = "no server is connected yet"
+_CONNECT: Final = (
+    "Set BACKSTAY_DATABASE_URL to mysql://user:password@host:3306/database,"
+    " or connect a server in the pages."
+)
 _CODECS: Final = {"gzip": "isal", "zstd": "backports.zstd"}
 
 
@@ -113,11 +119,9 @@ class DoctorService:
     ) -> tuple[list[DoctorCheck], int]:
         """Return the findings, and how many bytes of data the server holds."""
         if not server.is_set:
-            missing = InvalidRequestError(
-                "BACKSTAY_DATABASE_URL is not set",
-                hint="Set it to mysql://user:password@host:3306/database, or connect a server in the pages.",
-            )
-            return [failed("connection", missing)], 0
+            # As a command is refused; it is told in words that are for the pages, too.
+            missing = failed("connection", InvalidRequestError("BACKSTAY_DATABASE_URL is not set"))
+            return [replace(missing, detail=_NO_SERVER, remedy=_CONNECT)], 0
         checks: list[DoctorCheck] = []
         try:
             async with server.session() as session:

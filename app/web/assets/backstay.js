@@ -144,10 +144,21 @@ document.addEventListener("input", (event) => {
   if (radio) radio.checked = true;
 });
 
+// The menu has counted a run that is over now.
+function countEnd() {
+  for (const count of document.querySelectorAll(".count[data-running]")) {
+    const left = count.dataset.running - 1;
+    count.dataset.running = left;
+    if (left > 0) count.firstChild.data = left;
+    else count.remove();
+  }
+}
+
 // At the end of a run whoever does not look hears of it, and the tab says it.
 function tellEnd(live) {
   const { words, icon } = live.querySelector("[data-words]")?.dataset ?? {};
   if (!words || !live.dataset.began) return;
+  countEnd();
   document.title = document.title.replace(live.dataset.began, () => words);
   if (icon) document.querySelector("link[rel=icon]").href = icon;
   announce(words.replace("(!) ", ""));
