@@ -68,12 +68,12 @@ class NearQuery(BaseModel):
 
     @model_validator(mode="after")
     def _require_once(self) -> "NearQuery":
-        """Refuse a time that was twice, when summer ended: nobody can say which is meant."""
+        """Refuse a time that was twice, when summer ended, or never, when it began: nobody can say which is meant."""
         at = datetime.fromisoformat(self.at) if self.at else None
         if at is not None and at.tzinfo is None:
             local = at.replace(tzinfo=ZoneInfo(self.zone))
             both = [local.replace(fold=fold).astimezone(UTC) for fold in (0, 1)]
-            if both[0] < both[1]:
+            if both[0] != both[1]:
                 raise ValueError(self.at)
         return self
 
