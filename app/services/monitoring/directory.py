@@ -16,6 +16,7 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.domain.monitoring import CheckState, DoctorCheck, failed
 from app.domain.places.sizes import size
 from app.errors import AppError, StorageDeniedError, StorageFullError, StorageUnavailableError
+from app.storage.failures import translated
 from app.storage.layout import PARTIAL, REBUILD
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
@@ -83,9 +84,13 @@ def directory_checks(catalogue: Catalogue, data_bytes: int) -> list[DoctorCheck]
 
 def state_checks(state: Path) -> list[DoctorCheck]:
     """Examine the state directory, without which no run begins; nothing is said of one that is to be made."""
-    if not state.is_dir():
-        return []
-    check = _access_check(state, "state directory")
+    try:
+        with translated(state.name):
+            if not state.is_dir():
+                return []
+            check = _access_check(state, "state directory")
+    except AppError as exc:
+        check = failed("state directory", exc)
     return [check] if check.error else []
 
 
