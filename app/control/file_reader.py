@@ -1,5 +1,5 @@
 """
-Queries of an SQLite file, each in one step of one thread, or in none.
+Queries of an SQLite file, each in one step of one thread, or in none, and whether it is the file that was opened.
 
 The asynchronous driver takes a step for every call of its cursor. A request of the API that waits for
 five steps behind a busy backup waits five times: at the 99th percentile that was a third of all. So few

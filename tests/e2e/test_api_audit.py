@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -26,6 +27,12 @@ def _entries(api, **query):
     answer = api.client().get(AUDIT, params={"limit": 500, "sort": "number", **query})
     assert answer.status_code == 200, answer.text
     return answer.json()["entries"]
+
+
+def _written(api, query):
+    """What a query finds in the control database, where entries that count others stand as they were written."""
+    with closing(sqlite3.connect(api.state / "control.db")) as control:
+        return control.execute(query).fetchall()
 
 
 def test_the_audit_tells_who_changed_or_was_refused_what(fresh):
@@ -146,10 +153,8 @@ def test_an_audit_that_nobody_touched_is_whole(audited):
     assert audited.cli("audit", "verify", "--head", head).returncode == 0
     assert audited.cli("audit", "verify", "--head", f"6:{newest['digest']}").returncode == 22
     assert audited.cli("audit", "verify", "--head", "x").returncode == 12
-    with sqlite3.connect(audited.state / "control.db") as control:
-        found = control.execute("SELECT count FROM audit WHERE status = 401 ORDER BY number")
-        assert [row[0] for row in found] == [1, 2]
-    control.close()
+    found = _written(audited, "SELECT count FROM audit WHERE status = 401 ORDER BY number")
+    assert [row[0] for row in found] == [1, 2]
 
 
 def test_refused_requests_are_collapsed_whoever_sends_them(fresh):
@@ -169,11 +174,10 @@ def test_refused_requests_are_collapsed_whoever_sends_them(fresh):
         problem(admin.post(f"{RUNS}/{run_id}/cancel"), 409, "not-cancellable")
     fresh.stop()
 
-    with sqlite3.connect(fresh.state / "control.db") as control:
-        found = control.execute(
-            "SELECT action, status, SUM(count), COUNT(*) FROM audit WHERE status >= 400 GROUP BY 1, 2"
-        ).fetchall()
-    control.close()
+    found = _written(
+        fresh,
+        "SELECT action, status, SUM(count), COUNT(*) FROM audit WHERE status >= 400 GROUP BY 1, 2",
+    )
     rows = {(action, status): (told, rows) for action, status, told, rows in found}
     assert {action for action, _ in rows} == set(changing) - {"log_in", "refresh"}
     assert rows.pop(("create_backup", 502)) == (4, 4)
@@ -212,11 +216,10 @@ def test_whoever_may_only_look_fills_no_audit_by_renewing_a_login(fresh):
         assert ended.status_code == 204
     fresh.stop()
 
-    with sqlite3.connect(fresh.state / "control.db") as control:
-        found = control.execute(
-            "SELECT action, actor, status, count FROM audit WHERE action IN ('refresh', 'log_out') ORDER BY 1, 4"
-        ).fetchall()
-    control.close()
+    found = _written(
+        fresh,
+        "SELECT action, actor, status, count FROM audit WHERE action IN ('refresh', 'log_out') ORDER BY 1, 4",
+    )
     assert found == [
         *(("log_out", "some-viewer", 204, count) for count in (1, 4)),
         *(("refresh", "admin", 200, count) for count in (1, 4)),

@@ -18,8 +18,6 @@ from app.concurrency import Bound
 
 _TOO_SLOW: Final = b"HTTP/1.1 408 Request Timeout\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
 _TOO_LONG: Final = b"HTTP/1.1 431 Request Header Fields Too Large\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-
-
 # As uvicorn has it.
 _MOST_HEAD_BYTES: Final = 64 << 10
 _LENGTHS: Final = frozenset({b"content-length", b"transfer-encoding"})
