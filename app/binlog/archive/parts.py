@@ -18,7 +18,7 @@ from app.binlog.archive.sealed import (
 )
 from app.binlog.archive.streams import StoredStream
 from app.binlog.archive.tail import KnownTail, tail_blocks
-from app.binlog.archive.times import commit_ms, commit_us, latest_ms, received_ms
+from app.binlog.archive.times import commit_ms, commit_us, earliest_ms, latest_ms, received_ms
 from app.binlog.archive.walk import Walked, scan_from, walk
 from app.binlog.events.caveats import EDITION
 from app.binlog.events.contents import Contents
@@ -157,7 +157,7 @@ class Part:
             if group is None:
                 continue
             received = received_ms(self.clock, group.end, self.latest_ms)
-            committed = commit_ms(group, received, committed)
+            previous, committed = committed, commit_ms(group, received, committed)
             yield LoggedTransaction(
                 stream=self.stream,
                 file=self.file,
@@ -167,6 +167,7 @@ class Part:
                 gtid=group.gtid,
                 committed_ms=committed,
                 committed_us=commit_us(group, committed),
+                earliest_ms=earliest_ms(group, received, previous, committed),
                 latest_ms=latest_ms(group, received, committed),
                 redefines=group.redefines,
                 caveats=group.caveats,

@@ -6,7 +6,8 @@ is not later than its bytes were received, and not earlier than the commit befor
 the commit itself.
 
 Where a time is earlier than the commit before it, it was no clock's, or the clock was set back: then a commit
-lies anywhere up to when its bytes came.
+lies anywhere up to when its bytes came. Where it is later than these bytes, a commit lies anywhere since the one
+before it, which may be long ago where an archiver was catching up.
 """
 
 from bisect import bisect_left
@@ -19,6 +20,8 @@ from app.binlog.events.groups import Group
 
 # Clocks are corrected by less, and the log has whole seconds.
 STEP_MS: Final = 2000
+# Clocks of two machines that nobody looks after differ by less.
+_APART_MS: Final = 60_000
 
 
 def commit_ms(group: Group, received_ms: int, previous_ms: int) -> int:
@@ -46,6 +49,12 @@ def latest_ms(group: Group, received_ms: int, committed_ms: int) -> int:
     """Say until when a transaction was committed that counts as committed at a moment, at the latest."""
     is_told = _noted_ms(group) + STEP_MS >= committed_ms
     return committed_ms if is_told else max(committed_ms, received_ms)
+
+
+def earliest_ms(group: Group, received_ms: int, previous_ms: int, committed_ms: int) -> int:
+    """Say since when a transaction was committed that counts as committed at a moment, at the earliest."""
+    is_ahead = _noted_ms(group) > received_ms + _APART_MS
+    return previous_ms if is_ahead else committed_ms
 
 
 def _noted_ms(group: Group) -> int:

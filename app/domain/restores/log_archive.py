@@ -281,6 +281,7 @@ class LoggedTransaction:
         gtid: Empty where it has none.
         committed_ms: When it was committed, milliseconds since 1970, never falling from one to the next.
         committed_us: The same in microseconds, of which MySQL tells all and MariaDB whole seconds.
+        earliest_ms: When it was, at the earliest: before that where its own time is later than its bytes.
         latest_ms: When it was, at the latest: later where its own time cannot be that of its commit.
         redefines: Whether it changed the definition of something that was there.
         caveats: What a replay of it may do otherwise.
@@ -297,6 +298,7 @@ class LoggedTransaction:
     gtid: str
     committed_ms: int
     committed_us: int
+    earliest_ms: int
     latest_ms: int
     redefines: bool
     caveats: Caveats

@@ -48,7 +48,7 @@ def find_cut(
     last = followed.last
     if not _is_found(last, following, point):
         return None
-    _require_told(last, point)
+    _require_told(last, following, point)
     file, end = (last.file, Place(last.number, last.end)) if last else (begin.name, place)
     return Cut(
         place=end,
@@ -136,16 +136,25 @@ def _is_found(
     return True
 
 
-def _require_told(last: LoggedTransaction | None, point: Point) -> None:
-    """Refuse a moment that the last transaction before it may have been committed behind."""
-    if last is None or point.kind is not PointKind.TIME or point.at is None:
+def _require_told(
+    last: LoggedTransaction | None, following: LoggedTransaction | None, point: Point
+) -> None:
+    """Refuse a moment on whose other side the transaction before or behind it may have been committed."""
+    if point.kind is not PointKind.TIME or point.at is None:
         return
-    if last.latest_ms > point.at.timestamp() * 1000:
-        raise PointNotCoveredError(
-            f"{point.text[:80]} lies before or behind the transaction {last.gtid} at {last.file}:{last.start}:"
-            " its time in the log is earlier than that of the commit before it",
-            hint=f"Give {last.file}:{last.start} for the state before it, or {last.file}:{last.end} for that behind it.",
-        )
+    moment_ms = point.at.timestamp() * 1000
+    if last and last.latest_ms > moment_ms:
+        raise _doubtful(last, point, "earlier than that of the commit before it")
+    if following and following.earliest_ms <= moment_ms < following.committed_ms:
+        raise _doubtful(following, point, "later than that when it was archived")
+
+
+def _doubtful(found: LoggedTransaction, point: Point, why: str) -> PointNotCoveredError:
+    return PointNotCoveredError(
+        f"{point.text[:80]} lies before or behind the transaction {found.gtid} at {found.file}:{found.start}:"
+        f" its time in the log is {why}",
+        hint=f"Give {found.file}:{found.start} for the state before it, or {found.file}:{found.end} for that behind it.",
+    )
 
 
 def gtid_of(point: Point) -> str:

@@ -1,7 +1,7 @@
 """Where a recovery ends: the same whether segments are read or passed over."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -16,7 +16,7 @@ from app.errors import BinlogDamagedError, PointInsideTransactionError, PointNot
 from app.services.binlog.cut import find_cut
 from tests.fixtures.archive_keys import log_keys_of
 from tests.fixtures.archives import draft_of
-from tests.fixtures.binlog import VARIANTS, archive, corpus, directory_in
+from tests.fixtures.binlog import LATER_MS, VARIANTS, archive, corpus, directory_in
 
 
 # No segment was ever sealed by it.
@@ -134,3 +134,24 @@ def test_a_microsecond_before_a_commit_is_before_it(tmp_path, variant):
         ]
         assert ends[0] <= Place(found.number, found.start) < ends[1]
     assert len(late) > 10
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_a_moment_before_a_commit_of_the_future_is_refused(tmp_path, variant):
+    """It counts as committed when its bytes came, which is long after where an archiver was catching up."""
+    received_ms = LATER_MS - 86_400_000  # the logs have the times of a day later
+    stream = opened(tmp_path, variant, received_ms=received_ms)
+    first = next(stream.transactions(counts=False))
+    position = PositionEntry(first.file, first.start, "", 0)
+    base = replace(base_behind(stream, first), position=position)
+    received = datetime.fromtimestamp(received_ms / 1000, UTC)
+
+    def transactions_by(moment):
+        request = RecoverRequest(Point(PointKind.TIME, "then", at=moment))
+        cut = find_cut(stream, base, Place(first.number, first.start), request, Place(0, 0))
+        assert cut is not None
+        return cut.transactions
+
+    with pytest.raises(PointNotCoveredError, match="later than that when it was archived"):
+        transactions_by(received - timedelta(seconds=1))
+    assert transactions_by(received) == len(list(stream.transactions(counts=False)))
