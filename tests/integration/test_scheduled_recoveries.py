@@ -134,3 +134,21 @@ async def test_a_synthetic_backup_holds_what_the_server_holds_now(program):
     await program.recoveries.restore(await program.recoveries.plan(request))
     with Sql(url) as sql:
         assert_same(expected, snapshot(sql, "copy"))
+
+
+async def test_a_synthetic_backup_of_everything_is_made_of_no_backup_of_less(program):
+    """It would be short, and nobody looks: the databases of a restore's recovery point are all that it would hold."""
+    url = program.settings.database_url.get_secret_value()
+    await program.schedules.set(NIGHTLY)
+    with Sql(url) as sql:
+        sql.run("CREATE DATABASE log")
+        async with archiving(url, program.settings.backup_dir) as archiver:
+            await publish(program, archiver, sql)
+            await program.jobs.backup(BackupOptions(databases=("log",))).work(Progress())
+            await publish(program, archiver, sql)
+            with pytest.raises(BaseUnfitError, match="it holds log alone"):
+                await run_nightly(program)
+            whole = await program.jobs.backup(BackupOptions()).work(Progress())
+            await program.jobs.backup(BackupOptions(databases=("log",))).work(Progress())
+            await publish(program, archiver, sql)
+            assert (await run_nightly(program)).recovered_from == whole.backup_id

@@ -105,12 +105,14 @@ class RecoverRequest:
         databases: Exact names; empty = all that the base holds.
         threads: Connections.
         backup: How the recovered backup is made; None = as any.
+        is_whole: Whether a base of some databases alone is none where all are wanted.
     """
 
     point: Point
     databases: tuple[str, ...] = ()
     threads: int = 2
     backup: BackupRequest | None = None
+    is_whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,15 +2,40 @@
 
 from collections.abc import Iterable, Sequence
 
+from app.engine.schema.databases import read_schemas
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import quote, quote_text
-from app.errors import BaseUnfitError
+from app.errors import BaseUnfitError, DatabaseNotFoundError
 
 
 async def create_missing(session: Session, names: Iterable[str]) -> None:
     """Make empty databases: statements on others may have been executed in them."""
     for name in sorted(names):
         await session.query(f"CREATE DATABASE IF NOT EXISTS {quote(name)}")
+
+
+async def those_there(session: Session, chosen: Sequence[str]) -> tuple[str, ...]:
+    """
+    Find which of the chosen databases there are behind a replay.
+
+    Args:
+        session: Of the scratch server.
+        chosen: Those that were replayed; empty = all.
+
+    Returns:
+        Their names; none where all were replayed.
+
+    Raises:
+        DatabaseNotFoundError: None is there any more, and a backup of none would count as one of all.
+    """
+    there = {schema.name for schema in await read_schemas(session, ())}
+    found = tuple(name for name in chosen if name in there)
+    if chosen and not found:
+        raise DatabaseNotFoundError(
+            f"at that point there is no database {chosen[0]!r} any more",
+            hint="Recover to a point before it was dropped; 'backstay binlog transactions' finds it.",
+        )
+    return found
 
 
 async def require_no_key_outside(session: Session, databases: Sequence[str]) -> None:

@@ -76,8 +76,8 @@ def plan_drill(
         for backup in backups
         if backup.backup_id < newer.backup_id and not backup.recovered_from
     )
-    databases = databases_of(newer)
-    return DrillPlan(plan_recovery(stream, older, RecoverRequest(point, databases, threads)), newer)
+    request = RecoverRequest(point, databases_of(newer), threads, is_whole=True)
+    return DrillPlan(plan_recovery(stream, older, request), newer)
 
 
 def _unfitness(backup: Manifest) -> str:

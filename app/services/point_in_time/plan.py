@@ -93,7 +93,11 @@ def plan_recovery(
         # Those that hold not all that is wanted come last.
         if not _holds(manifest, request) and (plan := search.settle()):
             return plan
-        reason = unfitness(manifest) or foreignness(stream, manifest, place)
+        reason = (
+            unfitness(manifest)
+            or _shortness(manifest, request)
+            or foreignness(stream, manifest, place)
+        )
         if reason or place is None:
             search.passed_over.append((manifest.backup_id, reason))
         elif changed := tuple(_changed_while_made(stream, manifest)):
@@ -283,7 +287,16 @@ def _against(stream: ArchivedStream, base: _Doubtful, cut: Cut, point: Point) ->
 
 
 def _holds(manifest: Manifest, request: RecoverRequest) -> bool:
+    """Tell whether a backup holds all that is wanted."""
+    if not request.databases:
+        return not databases_of(manifest)
     return {*request.databases} <= {database.name for database in manifest.databases}
+
+
+def _shortness(manifest: Manifest, request: RecoverRequest) -> str:
+    """Say what alone a backup holds where all is wanted and nobody looks at what comes of it; empty = all."""
+    limited = databases_of(manifest) if request.is_whole and not request.databases else ()
+    return f"it holds {', '.join(limited)} alone" if limited else ""
 
 
 def _chosen(manifest: Manifest, request: RecoverRequest) -> tuple[str, ...]:

@@ -19,15 +19,14 @@ from app.domain.backups.backup import BackupRequest, nearest_first
 from app.domain.backups.base import Recovered
 from app.domain.backups.manifest import Codec, Manifest
 from app.domain.ports import Clock
-from app.domain.restores.points import RecoverPlan, RecoverRequest, RecoveryDrill
+from app.domain.restores.points import Point, RecoverPlan, RecoverRequest, RecoveryDrill
 from app.domain.runs.progress import Phase, Progress
 from app.engine.flavor import VIRTUAL_SCHEMAS
-from app.engine.replay.databases import create_missing, require_no_key_outside
+from app.engine.replay.databases import create_missing, require_no_key_outside, those_there
 from app.engine.replay.definers import make_definers
 from app.engine.replay.event_changes import EventStatuses
 from app.engine.replay.events import read_statuses, set_statuses
 from app.engine.replay.prepared import roll_back_prepared
-from app.engine.schema.databases import read_schemas
 from app.errors import (
     AppError,
     BaseUnfitError,
@@ -51,7 +50,7 @@ from app.services.point_in_time.plan import plan_recovery
 from app.services.point_in_time.relay_logs import databases_used, lay_relay_logs, read_statements
 from app.services.point_in_time.replay import describe_failed, enforced_engine, replay
 from app.services.point_in_time.scratch import Scratch, ScratchPlace, scratch_for
-from app.services.point_in_time.standing import holds_position, place_of
+from app.services.point_in_time.standing import holds_position, place_of, planned_in
 
 
 Plan = TypeVar("Plan")
@@ -296,7 +295,7 @@ class PointInTimeService:
         """Back up the scratch server as what it is: the source at another time."""
         async with scratch.server.session() as session:
             prepared = await roll_back_prepared(session)
-            there = {schema.name for schema in await read_schemas(session, ())}
+            databases = await those_there(session, plan.databases)
         position = replace(plan.cut.position, prepared=prepared)
         backups = BackupService(
             scratch.server,
@@ -309,7 +308,6 @@ class PointInTimeService:
             codec=self._codec,
             chunk_bytes=self._chunk_bytes,
         )
-        databases = tuple(name for name in plan.databases if name in there)
         request = replace(asked, databases=databases, threads=plan.request.threads)
         return await backups.create(request, progress)
 
@@ -318,7 +316,8 @@ class PointInTimeService:
     def _plan(self, request: RecoverRequest) -> RecoverPlan:
         told = told_by_archiver(self._backup_dir)
         plan = self._first(
-            lambda stream: plan_recovery(stream, self._manifests(request.databases), request, told)
+            lambda stream: plan_recovery(stream, self._manifests(request.databases), request, told),
+            request.point,
         )
         return measured(plan, self._place.root)
 
@@ -330,7 +329,8 @@ class PointInTimeService:
             stream = next((each.open() for each in streams if each.id == growing), None)
             if stream is None or stream.document.ended_at:
                 raise PointNotCoveredError("the archive of the binary log has just been broken off")
-            request = RecoverRequest(end_of(stream, now), backup.databases, backup.threads, backup)
+            point = end_of(stream, now)
+            request = RecoverRequest(point, backup.databases, backup.threads, backup, is_whole=True)
             plan = plan_recovery(stream, self._manifests(request.databases), request)
         return measured(plan, self._place.root)
 
@@ -339,18 +339,12 @@ class PointInTimeService:
         plan = self._first(lambda stream: plan_drill(stream, self._manifests(), wanted, threads))
         return replace(plan, recovery=measured(plan.recovery, self._place.root))
 
-    def _first(self, plan: Callable[[ArchivedStream], Plan]) -> Plan:
+    def _first(self, plan: Callable[[ArchivedStream], Plan], point: Point | None = None) -> Plan:
         """Plan with the newest stream that reaches to the point; one that is damaged is in the way of older ones."""
-        error: AppError | None = None
         with leased_streams(self._backup_dir, self._log_keys) as streams:
-            for stream in reversed(streams):
-                try:
-                    return plan(stream.open())
-                except (PointNotCoveredError, BaseUnfitError) as exc:
-                    error = error or exc
-        raise error or PointNotCoveredError(
-            "there is no archive of the binary log", hint=NO_ARCHIVE
-        )
+            if not streams:
+                raise PointNotCoveredError("there is no archive of the binary log", hint=NO_ARCHIVE)
+            return planned_in((stream.open() for stream in reversed(streams)), plan, point)
 
     @asynccontextmanager
     async def _leased(self, stream_id: str) -> AsyncIterator[ArchivedStream]:

@@ -6,16 +6,22 @@ Two histories of one server, such as before and after it was put back from a cop
 same position.
 """
 
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 
 from app.binlog.archive.reading import ArchivedStream
 from app.binlog.events.gtids import GtidState, parsed_state
+from app.binlog.events.headers import is_of_one_file
 from app.domain.backups.base import unfitness
 from app.domain.backups.manifest import Manifest
 from app.domain.restores.log_archive import LogBreak
-from app.domain.restores.points import Place
+from app.domain.restores.points import Place, Point, PointKind
+from app.errors import BaseUnfitError, PointNotCoveredError
+from app.services.binlog.cut import gtid_of
 
+
+Plan = TypeVar("Plan")
 
 _MARIADB: Final = "mariadb"
 _OTHER_HISTORY: Final = (
@@ -121,3 +127,52 @@ def break_place(found: LogBreak) -> Place:
 
 def _may_lack(manifest: Manifest, found: LogBreak) -> bool:
     return bool(manifest.recovered_from) or datetime.fromisoformat(found.at) > manifest.created_at
+
+
+def planned_in(
+    streams: Iterable[ArchivedStream], plan: Callable[[ArchivedStream], Plan], point: Point | None
+) -> Plan:
+    """
+    Plan with the first stream that reaches to a point.
+
+    A log that was reset counts its files and its transactions from one again: what a point names in one stream
+    is something else in an older one, but where both hold the same file.
+
+    Args:
+        streams: The newest first; at least one.
+        plan: Plans with one of them.
+        point: What is planned; None where no name of it is in two histories.
+
+    Returns:
+        The plan.
+
+    Raises:
+        PointNotCoveredError: No stream reaches to it, or not the one that is meant.
+        BaseUnfitError: No backup can be a base.
+    """
+    error: PointNotCoveredError | BaseUnfitError | None = None
+    meant = b""
+    for stream in streams:
+        if error and meant and not is_of_one_file(meant, _file_of(stream, point)):
+            break
+        try:
+            return plan(stream)
+        except (PointNotCoveredError, BaseUnfitError) as exc:
+            error = error or exc
+            meant = meant or _file_of(stream, point)
+    assert error is not None  # noqa: S101 - there is a stream
+    raise error
+
+
+def _file_of(stream: ArchivedStream, point: Point | None) -> bytes:
+    """Return the first event of the file in which a stream has what a point names; nothing where it has not."""
+    number: int | None = None
+    if point and point.kind is PointKind.POSITION:
+        place = place_in(stream, point.file, point.position)
+        is_there = place and first_of(stream) <= place <= end_of_archive(stream)
+        number = place.number if place and is_there else None
+    elif point and point.kind is not PointKind.TIME:
+        gtid = gtid_of(point)
+        same = (each.number for each in stream.transactions(counts=False) if each.gtid == gtid)
+        number = next(same, None)
+    return b"" if number is None else stream.format_event(number)
