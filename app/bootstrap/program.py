@@ -247,17 +247,12 @@ class Program:
         from app.storage.run_locks import RunLocks
 
         state = self.settings.state_dir
+        in_stores = StoreRunMonitor(self.alerts, self.alerts.raised)
         return RunService(
             self.history,
             RunLocks(state),
             SystemClock(),
-            (
-                self.alerts,
-                self.pings,
-                self.backup_monitor,
-                StoreRunMonitor(self.alerts, self.alerts.raised),
-                self.store_watch,
-            ),
+            (self.alerts, self.pings, self.backup_monitor, in_stores, self.store_watch),
             RunEndFiles(state),
             self.bounds.runs,
         )
@@ -385,7 +380,9 @@ class Program:
         from app.services.monitoring.backups import BackupMonitor
 
         alerts, percent = self.alerts, self.settings.unusual_percent
-        return BackupMonitor(self.health, alerts, unusual_percent=percent, raised=alerts.raised)
+        return BackupMonitor(
+            self.health, alerts, SystemClock(), unusual_percent=percent, raised=alerts.raised
+        )
 
     @cached_property
     def audit_service(self) -> "AuditService":

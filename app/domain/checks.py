@@ -194,12 +194,20 @@ def _trials(stored: Sequence[StoredBackup]) -> list[Proof]:
     ]
 
 
-def failed_drill(stored: Sequence[StoredBackup]) -> tuple[BackupId, Proof] | None:
-    """Return the newest trial of all if it was a drill that failed, with its backup."""
+def failed_drill(stored: Sequence[StoredBackup], now: datetime) -> tuple[BackupId, Proof] | None:
+    """
+    Find the newest trial of all if it was a drill that failed.
+
+    One that lies ahead is of a clock that was set right since, and older than those that do not.
+
+    Returns:
+        It, with its backup.
+    """
     trials = [(proof, backup.backup_id) for backup in stored for proof in _trials([backup])]
     if not trials:
         return None
-    proof, backup_id = max(trials, key=lambda pair: pair[0].at)
+    latest = now + _CLOCK_TOLERANCE
+    proof, backup_id = max(trials, key=lambda pair: (pair[0].at <= latest, pair[0].at))
     return None if proof.success else (backup_id, proof)
 
 

@@ -5,6 +5,7 @@ Each is a small file of its own, replaced as a whole under the directory's lock.
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from app.archive.catalogue.metadata import MAX_METADATA_BYTES
@@ -70,6 +71,11 @@ class Sidecars:
 
     def add_proof(self, name: BackupName, proof: Proof) -> None:
         """Record what a restore has shown; the caller holds the directory's lock."""
+        if not proof.success:  # no check of a clock that was ahead excuses it
+            with suppress(ChecksumMismatchError):
+                notes = self._own_notes(name)
+                if (known := notes.before(proof.at)) != notes:
+                    self._directory.replace(name.notes, encode_notes(known))
         proofs = (proof, *self.proofs(name))[:MAX_PROOFS]
         self._directory.replace(name.proofs, encode_proofs(proofs))
 

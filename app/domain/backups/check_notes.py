@@ -7,7 +7,7 @@ file of its own for each would be written as often. What is wrong is noted besid
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -18,6 +18,8 @@ from app.domain.ids import BackupId
 from app.domain.sealed import seal, unseal
 
 
+# The least by which two instants differ.
+_TICK: Final = timedelta(microseconds=1)
 # What is told of a backup whose notes are damaged; it is kept as if it were pinned.
 UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
 
@@ -78,6 +80,18 @@ class Check:
     error: str = ""
 
 
+def earlier(known: datetime, at: datetime) -> datetime:
+    """
+    Tell when something was that is known to have been before an instant.
+
+    The clock may have been ahead then: a success of that time would else outlast every failure until the day comes.
+
+    Returns:
+        What is known, or just before that instant where it lies behind it.
+    """
+    return known if known <= at else at - _TICK
+
+
 @dataclass(frozen=True, slots=True)
 class Notes:
     """
@@ -111,6 +125,28 @@ class Notes:
         return any(
             later.success and later.at > failed.at and depth_of(other) >= depth_of(level)
             for other, later in self.checks.items()
+        )
+
+    def with_check(self, level: str, check: Check) -> "Notes":
+        """
+        Add what a check has found.
+
+        Whatever the clock said then, what is noted was found before that.
+
+        Returns:
+            All that is noted now.
+        """
+        known = self.before(check.at)
+        return replace(known, checks={**known.checks, level: check})
+
+    def before(self, at: datetime) -> "Notes":
+        """Say that all that is noted was found before an instant."""
+        return replace(
+            self,
+            checks={
+                level: replace(known, at=earlier(known.at, at))
+                for level, known in self.checks.items()
+            },
         )
 
     def checked_at(self, *levels: str) -> datetime | None:

@@ -8,7 +8,6 @@ they are due again then.
 import asyncio
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -48,7 +47,7 @@ def record_check(
     """
 
     def note(notes: Notes) -> Notes:
-        return replace(notes, checks={**notes.checks, level.value: check})
+        return notes.with_check(level.value, check)
 
     try:
         catalogue.change_notes(backup_id, note)

@@ -54,11 +54,15 @@ def item_of(entry: CatalogueEntry, notes: Notes | None, proofs: tuple[Proof, ...
 def is_good(entry: CatalogueEntry, notes: Notes, proofs: tuple[Proof, ...]) -> bool:
     """Tell whether a backup was read back and found whole, and no later check says otherwise."""
     read_at = notes.checked_at(*_READ_BACK)
-    shown = [at for at in (read_at, proven_at(proofs)) if at is not None]
-    known_at = max(shown, default=entry.created_at if entry.verify else None)
-    if known_at is None or notes.is_damaged:
+    if notes.is_damaged or not (read_at or proven_at(proofs) or entry.verify):
         return False
-    return not any(proof.error in _DAMAGED and proof.at > known_at for proof in proofs)
+    # In the order of their coming, whatever the clock said then.
+    for proof in proofs:
+        if proof.success and proof.whole:
+            return True
+        if proof.error in _DAMAGED:
+            return read_at is not None and read_at >= proof.at
+    return True
 
 
 def _pinned(notes: Notes | None) -> str:

@@ -15,6 +15,7 @@ from app.domain.alerts.alert import Alarm, Alert, AlertKind
 from app.domain.backups.size_anomaly import find_size_anomaly
 from app.domain.checks import failed_drill
 from app.domain.ids import BackupId
+from app.domain.ports import Clock
 from app.domain.runs.run import Run, RunKind, RunState
 from app.errors import AppError, ChecksumMismatchError, ManifestError, TruncatedFileError
 from app.services.monitoring.health import BackupHealth, HealthService, fault_of
@@ -58,12 +59,14 @@ class BackupMonitor:
         self,
         health: HealthService,
         alarm: Alarm,
+        clock: Clock,
         *,
         unusual_percent: float,
         raised: RaisedAlerts | None = None,
     ) -> None:
         self.health = health
         self.alarm = alarm
+        self._clock = clock
         self._raised = raised
         self._percent = unusual_percent
         self._turn = asyncio.Lock()
@@ -149,7 +152,7 @@ class BackupMonitor:
         await self.alarm.resolve(AlertKind.VERIFICATION, about, what)
 
     async def _report_drill(self, health: BackupHealth) -> None:
-        failed = failed_drill(health.stored)
+        failed = failed_drill(health.stored, self._clock.now())
         if failed is not None:
             backup_id, proof = failed
             message = f"backup {backup_id} could not be restored for proof: {proof.error}"

@@ -231,9 +231,21 @@ def test_the_newest_trial_of_all_says_whether_backups_can_be_restored():
     later = replace(PROOF, at=NOON + DAY)
     old, new = backup(9, proofs=(failed,)), backup(1)
 
-    assert failed_drill(()) is None
-    assert failed_drill((new, old)) == (old.backup_id, failed)
-    assert failed_drill((replace(new, proofs=(later,)), old)) is None
+    tomorrow = NOON + DAY
+    assert failed_drill((), tomorrow) is None
+    assert failed_drill((new, old), tomorrow) == (old.backup_id, failed)
+    assert failed_drill((replace(new, proofs=(later,)), old), tomorrow) is None
+
+
+def test_a_trial_of_a_clock_that_was_ahead_is_older_than_those_of_now():
+    """Else a drill that passed then would hide for years that they fail; alone it says what it says."""
+    ahead = backup(9, proofs=(replace(PROOF, at=NOON + 400 * DAY),))
+    failed = replace(PROOF, success=False, error="proof-failed")
+    now = backup(1, proofs=(failed,))
+
+    assert failed_drill((now, ahead), NOON) == (now.backup_id, failed)
+    later = replace(ahead, proofs=(replace(failed, at=NOON + 400 * DAY),))
+    assert failed_drill((later,), NOON) == (later.backup_id, later.proofs[0])
 
 
 def test_reading_back_is_shown_as_a_look_until_somebody_looked_as_far():
@@ -268,4 +280,5 @@ def test_what_was_restored_for_a_recovery_puts_off_no_drill():
     assert due_drill([stored], USUAL, NOON) == stored.backup_id
     assert due_drill([replace(stored, proofs=(replace(PROOF, by="restore"),))], USUAL, NOON) is None
     failed = replace(PROOF, success=False, at=NOON - DAY)
-    assert failed_drill([replace(stored, proofs=(restored, failed))]) == (stored.backup_id, failed)
+    tried = [replace(stored, proofs=(restored, failed))]
+    assert failed_drill(tried, NOON) == (stored.backup_id, failed)

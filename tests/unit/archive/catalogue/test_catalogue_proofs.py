@@ -3,12 +3,14 @@
 import asyncio
 import errno
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.domain.backups.catalogue import Survey
+from app.domain.backups.check_notes import Check
 from app.domain.backups.manifest import Codec
 from app.domain.restores.proofs import MAX_PROOFS, Proof
 from app.errors import (
@@ -44,6 +46,26 @@ def test_proofs_are_kept_newest_first(tmp_path):
         catalogue.add_proof(manifest.backup_id, proof(number))
 
     assert Catalogue(tmp_path).proofs(manifest.backup_id) == (proof(2), proof(3), proof(1))
+
+
+def test_a_proof_that_failed_is_excused_by_no_check_before_it(tmp_path):
+    """Of which the clock was ahead; one that succeeded changes nothing, nor do notes that nobody understands."""
+    catalogue, manifest = make_backup(tmp_path)
+    ahead = Check(NOON + timedelta(days=400), success=True, seconds=1.0)
+    failed = replace(proof(), success=False, error="checksum-mismatch")
+    noted = catalogue.change_notes(
+        manifest.backup_id, lambda notes: notes.with_check("content", ahead)
+    )
+
+    catalogue.add_proof(manifest.backup_id, proof())
+    assert catalogue.notes(manifest.backup_id) == noted
+    catalogue.add_proof(manifest.backup_id, failed)
+    assert catalogue.notes(manifest.backup_id) == noted.before(failed.at)
+    assert noted.before(failed.at).checks["content"].at < failed.at
+
+    (tmp_path / f"{manifest.file}.notes.json").write_bytes(b"{")
+    catalogue.add_proof(manifest.backup_id, failed)
+    assert len(catalogue.proofs(manifest.backup_id)) == 3
 
 
 def test_only_the_newest_proofs_are_kept(tmp_path):

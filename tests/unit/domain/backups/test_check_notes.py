@@ -51,6 +51,23 @@ def test_a_failure_stands_until_a_look_as_deep_succeeds(checks, damaged):
     assert (notes.failure is not None) is damaged
 
 
+def test_what_was_noted_before_was_found_before_whatever_the_clock_said():
+    """A success of a clock that was ahead by years excuses no failure, and such a failure stands for none."""
+    years = check(24 * 400)
+    noted = Notes(Pin(NOON, "ann"), {"content": years, "size": check(-1)})
+
+    found = noted.with_check("hashes", check(1, success=False))
+
+    assert not noted.is_damaged
+    assert found.is_damaged
+    assert found.checks["size"] == check(-1)
+    assert found.checks["content"] == replace(years, at=check(1).at - timedelta(microseconds=1))
+    assert found.pin == noted.pin
+    wrong = Notes(checks={"hashes": check(24 * 400, success=False)})
+    assert not wrong.with_check("content", check(1)).is_damaged
+    assert wrong.with_check("size", check(1)).is_damaged
+
+
 def test_of_several_failures_the_newest_counts():
     """It is what people are told."""
     first, second = check(1, success=False), check(2, success=False)

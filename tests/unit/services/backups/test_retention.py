@@ -156,6 +156,11 @@ async def test_a_check_makes_a_backup_good_and_another_takes_that_back(backup_st
     verified = replace(entry, verify=True)
     assert is_good(verified, Notes(), ())
     assert not is_good(verified, Notes(), (broken,))
+    ahead = replace(verified, created_at=NOON + timedelta(days=400))
+    assert not is_good(ahead, Notes(), (broken,))
+    proven = replace(proof, at=NOON + timedelta(days=400))
+    assert not is_good(ahead, Notes(), (broken, proven))
+    assert is_good(ahead, Notes(), (proof, broken))
 
 
 async def test_only_a_verified_backup_that_is_no_recovery_point_prunes(backup_store):

@@ -53,6 +53,28 @@ async def test_a_flipped_byte_is_found_when_bytes_are_due_and_raises_an_alert(in
     assert installation.checks_of(second)["hashes"].success
 
 
+async def test_checks_of_a_clock_that_was_ahead_hide_no_damage(installation):
+    """Also after a restart; a look as deep ends it."""
+    (manifest,) = await installation.write_backups()
+    installation.clock.advance(days=400)
+    (found,) = await installation.checks.run_due(everything=True)
+    assert found.what == "content"
+    installation.clock.advance(days=-392)
+    damage(installation.path, manifest)
+
+    found = await installation.checks.run_due(everything=True)
+    assert {(check.what, code(check)) for check in found} == {("hashes", "checksum-mismatch")}
+    assert installation.catalogue.notes(manifest.backup_id).is_damaged
+    installation.restart()
+    await installation.backup_monitor.check()
+    assert installation.alerts.about(DAMAGED) == [manifest.backup_id]
+
+    damage(installation.path, manifest)
+    installation.clock.advance(days=31)
+    await installation.checks.run_due(everything=True)
+    assert installation.alerts.about(DAMAGED) == []
+
+
 async def test_what_was_put_back_is_whole_again_after_a_look_as_deep(installation):
     """Access are told that it is."""
     (manifest,) = await installation.write_backups()
