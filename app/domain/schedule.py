@@ -163,11 +163,26 @@ class Schedule:
         served = filter(None, (self.updated_at, self.last_success_at, other))
         return self.due_after(max(served))
 
+    def due_by(self, now: datetime) -> datetime | None:
+        """
+        Tell whether it is overdue, or when it is due, by what has happened until now.
+
+        What lies ahead is of a clock that was set right since, and has served nothing of now.
+
+        Returns:
+            As `next_due`.
+        """
+        if not self.enabled:
+            return None
+        served = [at for at in (self.updated_at, self.last_success_at) if at and _has_come(at, now)]
+        return self.due_after(max(served, default=now))
+
     def is_open(self, now: datetime) -> bool:
         """Tell whether a backup is wanted, by the last one that succeeded."""
         if not self.enabled:
             return False
-        due = self.due_after(self.last_success_at) if self.last_success_at else now
+        served = self.last_success_at
+        due = self.due_after(served) if served and _has_come(served, now) else now
         return due is not None and due <= now
 
     def is_begun(self, now: datetime) -> bool:
@@ -178,10 +193,20 @@ class Schedule:
         # A backup knows its time to the second.
         return self.last_success_at is None or self.last_success_at < begun.replace(microsecond=0)
 
+    def as_of(self, now: datetime) -> "Schedule":
+        """Return it as it is when the clock was set back: what it has done was done until now."""
+        return replace(
+            self,
+            updated_at=min(self.updated_at, now),
+            last_run_at=self.last_run_at and min(self.last_run_at, now),
+            last_success_at=self.last_success_at and min(self.last_success_at, now),
+            last_missed_at=self.last_missed_at and min(self.last_missed_at, now),
+        )
+
     def consider(self, now: datetime) -> "Consideration":
         """Consider the due times up to now that nobody has considered."""
         base = self.considered_at or self.updated_at
-        if base - now > _CLOCK_TOLERANCE:  # the clock was set back: what it says now counts
+        if not _has_come(base, now):  # the clock was set back: what it says now counts
             return Consideration(None, None, 0, is_clock_back=True)
         first = self.due_after(base) if self.enabled else None
         if first is None or first > now:
@@ -279,6 +304,11 @@ class Consideration:
     on_time: datetime | None
     missed: int
     is_clock_back: bool = False
+
+
+def _has_come(at: datetime, now: datetime) -> bool:
+    """Tell whether an instant is none of a clock that was ahead."""
+    return at <= now + _CLOCK_TOLERANCE
 
 
 def due_after(expression: str, timezone: str, instant: datetime) -> datetime | None:

@@ -114,8 +114,8 @@ class Scheduler:
         schedules = [schedule for schedule in await self._schedules.list() if _is_ours(schedule)]
         self._arrange(schedules)
         self._pull_forward()
-        for schedule in schedules:
-            await self.start_due(schedule.name)
+        for schedule in schedules:  # of which one may be impossible, and is in no other's way
+            await self._guarded(_job_id(schedule.name), partial(self.start_due, schedule.name))
 
     async def start_due(self, name: str) -> None:
         """

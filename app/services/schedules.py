@@ -384,7 +384,7 @@ def _considered(schedule: Schedule, now: datetime) -> Schedule:
     """Take note of every due time up to now, and of how many of them were missed."""
     found = schedule.consider(now)
     return replace(
-        schedule,
+        schedule.as_of(now) if found.is_clock_back else schedule,
         considered_at=now,
         missed=schedule.missed + found.missed,
         last_missed_at=found.first if found.missed else schedule.last_missed_at,

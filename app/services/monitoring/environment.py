@@ -157,7 +157,7 @@ class EnvironmentMonitor:
         self._missed = {schedule.name: schedule.missed for schedule in schedules}
 
     async def _check_overdue(self, schedule: Schedule, now: datetime) -> None:
-        due = schedule.next_due()
+        due = schedule.due_by(now)
         if due is None or due + timedelta(minutes=self._settings.overdue_minutes) >= now:
             message = f"schedule {schedule.name} is not overdue"
             await self._alarm.resolve(AlertKind.OVERDUE, schedule.name, message)

@@ -212,7 +212,7 @@ class MetricsService:
     ) -> ScheduleNumbers:
         made = newest.get(schedule.name)
         successes = (schedule.last_success_at, made.created_at if made else None)
-        due = schedule.next_due()
+        due = schedule.due_by(now)
         return ScheduleNumbers(
             schedule=schedule,
             last_success_at=_latest(*successes),

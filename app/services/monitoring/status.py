@@ -117,7 +117,8 @@ class StatusService:
     def _read_files(
         self,
     ) -> tuple[BackupHealth, DiskUsage | None, datetime | None, CopiesReport]:
-        dues = [schedule.next_due() for schedule in self._schedules.list_now()]
+        now = self._clock.now()
+        dues = [schedule.due_by(now) for schedule in self._schedules.list_now()]
         next_due_at = min(filter(None, dues), default=None)
         return self._health.read_now(), self._disk(), next_due_at, self._store_watch.report_now()
 

@@ -230,6 +230,28 @@ def test_a_clock_that_was_set_back_is_noticed(back):
     assert (small.first, small.is_clock_back) == (None, False)
 
 
+def test_what_lies_ahead_has_served_nothing():
+    """A clock was ahead when it was written: cron would else make no backup until then, and nobody would be told."""
+    set_before = Schedule("s", Frequency.DAILY, NOON - 9 * DAY, last_success_at=NOON)
+    ahead = replace(set_before, last_success_at=NOON + 400 * DAY, last_run_at=NOON + 400 * DAY)
+
+    assert not set_before.is_open(NOON)
+    assert ahead.is_open(NOON)
+    assert not ahead.is_begun(NOON)
+    assert ahead.due_by(NOON) == set_before.due_after(NOON - 9 * DAY)
+    assert ahead.due_by(NOON + 401 * DAY) == ahead.next_due()
+    assert set_before.due_by(NOON) == set_before.next_due()
+    known = ahead.as_of(NOON)
+    assert (known.last_success_at, known.last_run_at, known.updated_at) == (
+        NOON, NOON, NOON - 9 * DAY,
+    )  # fmt: skip
+    small = replace(set_before, last_success_at=NOON + timedelta(minutes=4))
+    assert not small.is_open(NOON)
+    anew = replace(set_before, updated_at=NOON + 9 * DAY, last_success_at=None)
+    assert anew.due_by(NOON) == anew.due_after(NOON)
+    assert replace(anew, enabled=False).due_by(NOON) is None
+
+
 @given(SCHEDULES, st.lists(INSTANTS, min_size=1, max_size=20))
 def test_a_due_time_is_considered_once_however_often_and_whenever_one_looks(schedule, looks):
     """By looks in order, each due time after the first base is found by the first look after it."""

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -11,7 +12,7 @@ import pytest
 from pydantic import SecretStr
 
 from app.config import Settings
-from app.domain.schedule import Frequency, ScheduleChange
+from app.domain.schedule import Frequency, Schedule, ScheduleChange, ScheduleOptions
 from app.errors import AlreadyRunningError, NotDueError
 from app.scheduling.scheduler import Scheduler
 from app.services.jobs import Jobs
@@ -63,9 +64,9 @@ class Process:
             database_url=SecretStr("mysql://x@127.0.0.1:1/"), backup_dir=directory
         )
         jobs = Jobs(configured, backstay.catalogue, backstay.backups, lambda: backstay.recoveries)
-        file = ScheduleFile(LocalDirectory(directory, RelaxedKernel()))
+        self.file = ScheduleFile(LocalDirectory(directory, RelaxedKernel()))
         self.schedules = ScheduleService(
-            file,
+            self.file,
             ScheduledJobs(jobs, pytest.fail, configured),
             VirtualClock(),
             timezone="Europe/Berlin",
@@ -268,6 +269,53 @@ def test_a_clock_that_is_set_back_a_year_does_not_stop_schedules(tmp_path):
         "2028-12-15 12",
         "2026-12-17 12",
     ]
+
+
+def test_a_clock_that_is_set_back_leaves_no_success_ahead_of_it(tmp_path):
+    """A schedule whose next backups fail would else be called served for a year."""
+    fires = Fires()
+    dues = []
+
+    async def days() -> None:
+        process = Process(tmp_path, fires)
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        await process.schedules.set(ScheduleChange("s", cron="0 12 * * *", timezone="UTC"))
+        await process.scheduler.open()
+        loop.jump(timedelta(days=365))
+        await process.schedules._change(
+            await process.schedules.get("s"),
+            lambda known: replace(known, last_success_at=VirtualClock().now()),
+        )
+        await process.scheduler.refresh()
+        loop.jump(timedelta(days=-365))
+        await process.scheduler.refresh()
+        dues.append((await process.schedules.get("s")).next_due())
+        await process.scheduler.close()
+
+    run_virtually(BEGIN, days())
+
+    assert dues == [BEGIN.replace(hour=12, second=0)]
+
+
+def test_a_schedule_that_cannot_begin_keeps_no_other_from_its_backup(tmp_path):
+    """What it asks for, the settings do not allow any more; what another one has missed is made up for."""
+    fires = Fires()
+
+    async def hours() -> None:
+        process = Process(tmp_path, fires)
+        for name, level in (("a", 19), ("b", None), ("c", 19)):
+            made = Schedule(
+                name, Frequency.HOURLY, VirtualClock().now(), options=ScheduleOptions(level=level)
+            )
+            await asyncio.to_thread(process.file.change, lambda known, made=made: (*known, made))
+        await asyncio.sleep(3 * 3600)
+        await process.scheduler.open()
+        await process.scheduler.close()
+
+    run_virtually(BEGIN, hours())
+
+    assert [name for name, _ in fires.seen] == ["b"]
 
 
 def test_cron_and_the_scheduler_at_the_same_minute_begin_one_backup(tmp_path):

@@ -80,7 +80,7 @@ async def list_schedules(request: Request, service: CurrentService) -> Response:
     """List the schedules: when each is due, and how its last run ended."""
     now = view_of(request).now
     schedules = await service.program.schedules.list()
-    rows = [(schedule, schedule.next_due(), _state(schedule, now)) for schedule in schedules]
+    rows = [(schedule, schedule.due_by(now), _state(schedule, now)) for schedule in schedules]
     usual = policy_of(service.program.settings)
     return render(request, "schedules.html", rows=rows, usual=usual)
 
@@ -302,7 +302,7 @@ def _sentence(error: AppError) -> str:
 
 def _state(schedule: Schedule, now: datetime) -> str:
     """Say how a schedule does, in a word that its page knows."""
-    due = schedule.next_due()
+    due = schedule.due_by(now)
     if not schedule.enabled:
         return "off"
     if due is not None and due <= now:
