@@ -28,6 +28,7 @@ from app.scheduling.clock import SystemClock
 from app.scheduling.scheduler import PeriodicJob
 from app.scheduling.trigger import DueTrigger, Every
 from app.services.access.audit_upkeep import AuditUpkeep
+from app.services.alerts.gone import GoneWatch
 from app.services.alerts.upkeep import AlertUpkeep
 from app.services.backups.options import BackupOptions
 from app.services.binlog.copies import LogCopies
@@ -125,7 +126,7 @@ def build_periodic_jobs(
 
     Returns:
         The upkeep of the audit and the log of alerts, readings of the clock, the checks of stored backups,
-        their copies, looks at stores, and the checks of the environment.
+        their copies, looks at stores, the checks of the environment, and of what alerts are about.
 
     Raises:
         InvalidRequestError: The settings name no times for the checks.
@@ -141,6 +142,20 @@ def build_periodic_jobs(
         PeriodicJob("copies", Every(_COPIES_SECONDS), program.scheduled_copies.run_due),
         PeriodicJob("stores", Every(_STORES_SECONDS), program.store_watch.refresh),
         PeriodicJob("watch", Every(_ENVIRONMENT_SECONDS), environment_monitor.check),
+        PeriodicJob("gone", Every(_ENVIRONMENT_SECONDS), build_gone_watch(program).check),
+    )
+
+
+def build_gone_watch(program: Program) -> GoneWatch:
+    """Make what resolves alerts about schedules and stores that are not there any more."""
+    settings = program.settings
+    return GoneWatch(
+        program.alerts,
+        program.alerts.raised,
+        program.schedules.list,
+        program.stores.names,
+        # Who archives instead of the service may have other settings.
+        settings.binlog_stores.split() if settings.binlog else None,
     )
 
 

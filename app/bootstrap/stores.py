@@ -39,8 +39,16 @@ def build_scheduled_copies(program: "Program", clock: Clock) -> "ScheduledCopies
 def build_store_watch(program: "Program") -> "StoreWatch":
     """Make what knows what lies in stores."""
     from app.services.stores.history import StoreHistory  # noqa: PLC0415 - as above
+    from app.services.stores.run_alerts import StoreRunMonitor  # noqa: PLC0415 - as above
     from app.services.stores.watch import StoreWatch  # noqa: PLC0415 - as above
     from app.storage.run_locks import RunLocks  # noqa: PLC0415 - as above
 
     history = StoreHistory(program.history, RunLocks(program.settings.state_dir).owner)
-    return StoreWatch(program.stores, program.catalogue_of, SystemClock(), program.alerts, history)
+    return StoreWatch(
+        program.stores,
+        program.catalogue_of,
+        SystemClock(),
+        program.alerts,
+        history,
+        StoreRunMonitor(program.alerts, program.alerts.raised),
+    )

@@ -68,12 +68,13 @@ async def test_a_failure_that_nobody_watched_is_told(alerting, ended, about):
 
 
 async def test_a_success_makes_up_for_a_failure(alerting):
-    """Of the same schedule, also for being overdue; of no other one."""
+    """Of the same schedule, also for being overdue, and for a clock that was set back; of no other one."""
     service = alerting.service()
     await service.ended(run(request=NIGHTLY))
     await service.ended(run(request={"schedule": "hourly"}))
     await service.ended(run())
     await service.raise_alert(Alert(AlertKind.OVERDUE, "nightly", "no backup for two days"))
+    await service.raise_alert(Alert(AlertKind.CLOCK, "nightly", "the clock was set back"))
 
     await service.ended(run(state=RunState.SUCCEEDED, origin=Origin.CLI, request=NIGHTLY))
 

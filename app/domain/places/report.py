@@ -51,7 +51,7 @@ class PlaceState:
         damaged: Backups that are not whole, with data files that lack a manifest.
         unknown: Backups of a signer that is not known here, of which nobody here can tell.
         newest: Newest backup that is no recovery point.
-        latest: Largest id of anything that is there; empty = there is nothing.
+        there: Ids of all that is there, also of what is damaged or cannot be read here.
         lost: Backup that was put there last, and is not there any more, nor anything after it; empty = none.
         checked_at: When the newest was last read back to its last byte, or restored; None = never.
         proven_at: When all of a backup there, of any, was last restored and equal; None = never.
@@ -70,7 +70,7 @@ class PlaceState:
     damaged: int = 0
     unknown: int = 0
     newest: CatalogueEntry | None = None
-    latest: str = ""
+    there: frozenset[str] = frozenset()
     lost: str = ""
     checked_at: datetime | None = None
     proven_at: datetime | None = None
@@ -79,6 +79,11 @@ class PlaceState:
     def medium(self) -> str:
         """What kind of place it is."""
         return _MEDIA[self.kind]
+
+    @property
+    def latest(self) -> str:
+        """The largest id of anything that is there; empty = there is nothing."""
+        return max(self.there, default="")
 
     @property
     def loss(self) -> str:

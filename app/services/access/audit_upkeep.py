@@ -12,8 +12,9 @@ from app.storage.clock_witness import ClockWitness
 
 
 _log: Final = logging.getLogger(__name__)
-# What alerts are about.
-ABOUT: Final = "audit"
+# With a space, so that no schedule has this name, whose next backup would end it.
+_ABOUT: Final = "the audit"
+_HEAD: Final = "audit"
 
 
 class AuditUpkeep:
@@ -45,12 +46,12 @@ class AuditUpkeep:
             _log.warning(
                 "Audit is not whole, or was not pruned", extra={"facts": {"error": str(exc)}}
             )
-            await self._alarm.raise_alert(Alert(AlertKind.FAILURE, ABOUT, str(exc), exc.hint))
+            await self._alarm.raise_alert(Alert(AlertKind.FAILURE, _ABOUT, str(exc), exc.hint))
             return
         facts = {"number": proof.last, "digest": proof.digest, "entries": proof.entries}
         _log.info("Audit is whole", extra={"facts": facts})
-        await self._alarm.resolve(AlertKind.FAILURE, ABOUT, "the audit is whole")
+        await self._alarm.resolve(AlertKind.FAILURE, _ABOUT, "the audit is whole")
         head = f"{proof.last}:{proof.digest}"
         message = f"the newest entry of the audit is {head}"
         hint = f"Keep this message: 'backstay audit verify --head {head}' proves that nothing up to there is gone."
-        await self._alarm.report(Alert(AlertKind.AUDIT_HEAD, ABOUT, message, hint))
+        await self._alarm.report(Alert(AlertKind.AUDIT_HEAD, _HEAD, message, hint))

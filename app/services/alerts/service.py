@@ -148,6 +148,7 @@ class AlertService:
             await self.resolve(AlertKind.FAILURE, about, f"the {run.kind} has succeeded")
             if schedule:
                 await self.resolve(AlertKind.OVERDUE, about, f"the {run.kind} was made")
+                await self.resolve(AlertKind.CLOCK, about, f"the {run.kind} was made")
         elif run.state is RunState.FAILED and _is_unwatched(run):
             why = run.error.message if run.error else "nobody knows why"
             hint = run.error.hint if run.error else ""

@@ -186,7 +186,8 @@ class RetentionService:
     async def by_itself(self) -> None:
         """Prune because it is time to; raises no AppError, as `after_backup`."""
         try:
-            if (await asyncio.to_thread(self._rules.read)).off:
+            if off := (await asyncio.to_thread(self._rules.read)).off:
+                await self._alarm.resolve(AlertKind.FAILURE, self._about, off)
                 return
             if self._audit is None:  # nobody would see what has gone
                 await self._raise_alert("old backups are not deleted: the audit cannot be written")
@@ -322,7 +323,7 @@ class RetentionService:
     @property
     def _about(self) -> str:
         """Name the condition; with a space, so that no schedule has this name."""
-        return f"{ACTOR} in {self._rules.store}" if self._rules.store else ACTOR
+        return f"{ACTOR} in {self._rules.store}" if self._rules.store else "old backups"
 
     async def _raise_alert(self, message: str, hint: str = "") -> None:
         await self._alarm.raise_alert(Alert(AlertKind.FAILURE, self._about, message, hint))

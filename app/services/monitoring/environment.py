@@ -151,9 +151,6 @@ class EnvironmentMonitor:
         for schedule in schedules:
             await self._check_overdue(schedule, now)
             await self._check_missed(schedule)
-        for name in set(self._missed or ()) - {schedule.name for schedule in schedules}:
-            for kind in (AlertKind.OVERDUE, AlertKind.MISSED):
-                await self._alarm.resolve(kind, name, f"schedule {name} is gone")
         self._missed = {schedule.name: schedule.missed for schedule in schedules}
 
     async def _check_overdue(self, schedule: Schedule, now: datetime) -> None:

@@ -41,7 +41,7 @@ def _state_of(
         damaged=len(survey.problems) + len(survey.orphans) + failing,
         unknown=len(survey.unknown),
         newest=newest,
-        latest=_latest(reading.survey),
+        there=_ids_in(survey),
         checked_at=_checked_at(newest, reading.beside[newest.backup_id]) if newest else None,
         proven_at=max(proofs, default=None),
     )
@@ -58,13 +58,11 @@ def state_of_directory(catalogue: Catalogue, now: datetime) -> PlaceState:
         return replace(here, error=exc)
 
 
-def _latest(survey: Survey) -> str:
-    """Return the largest id of anything that is there, also of what is damaged or cannot be read here."""
+def _ids_in(survey: Survey) -> frozenset[str]:
     files = (*survey.orphans, *(each.file for each in (*survey.problems, *survey.unknown)))
     found = [entry.backup_id for entry in survey.entries]
     found += [backup.backup_id for backup in survey.locked]
-    found += [name.backup_id for name in map(layout.parse, files) if name]
-    return max(found, default="")
+    return frozenset([*found, *(name.backup_id for name in map(layout.parse, files) if name)])
 
 
 def _checked_at(entry: CatalogueEntry, beside: Beside) -> datetime | None:

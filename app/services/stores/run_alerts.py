@@ -1,11 +1,11 @@
 """
 Alerts of what runs have shown of backups in stores.
 
-A store is not looked through for it, which costs time and money: a backup there is damaged from when a check
-says so, until another one says otherwise or it is deleted; a drill has failed until one of that store succeeds.
+A store is not read for it, which costs time and money: a backup there is damaged from when a check says so, until
+another one says otherwise or it is gone; a drill has failed until one of that store succeeds, or its backup is gone.
 """
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
@@ -57,6 +57,29 @@ class StoreRunMonitor:
                 await self._raise_drill(run)
             case _:  # nothing is learned of a backup in a store
                 return
+
+    async def told(self, store: str) -> Sequence[tuple[AlertKind, str]]:
+        """Return the kind of each alert about a backup in a store, and what it is about."""
+        return [
+            (kind, about)
+            for kind in (AlertKind.VERIFICATION, AlertKind.DRILL)
+            for about in await self._raised(kind) or ()
+            if about.endswith(f"{_IN}{store}")
+        ]
+
+    async def seen(self, told: Sequence[tuple[AlertKind, str]], there: Collection[str]) -> None:
+        """
+        Resolve alerts about what is not in a store any more: retention deletes without a run, and so do others.
+
+        Args:
+            told: What `told` has said before the look.
+            there: Ids of all that the look has found.
+        """
+        for kind, about in told:
+            backup_id, _, store = about.partition(_IN)
+            if backup_id not in there:
+                what = f"backup {backup_id} is not in {store} any more"
+                await self._alarm.resolve(kind, about, what)
 
     async def _raise_damage(self, run: Run) -> None:
         found = run.error.code if run.error else ""

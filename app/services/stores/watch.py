@@ -23,6 +23,7 @@ from app.domain.store_trial import StoreFacts
 from app.errors import AppError, StalledError
 from app.services.stores.history import LOST_HINT, StoreHistory
 from app.services.stores.places import look_at, state_of_directory
+from app.services.stores.run_alerts import StoreRunMonitor
 from app.services.stores.service import StoreService
 
 
@@ -41,6 +42,7 @@ class StoreWatch:
             one; blocks.
         alarm: Hears of stores that cannot be looked at, or have lost something.
         history: Knows what was put into each store.
+        in_stores: Hears which backups are there.
     """
 
     def __init__(
@@ -50,12 +52,14 @@ class StoreWatch:
         clock: Clock,
         alarm: Alarm,
         history: StoreHistory,
+        in_stores: StoreRunMonitor,
     ) -> None:
         self._stores = stores
         self._open_catalogue = open_catalogue
         self._clock = clock
         self._alarm = alarm
         self._history = history
+        self._in_stores = in_stores
         # Threads of its own: a store that does not answer must not take those that others need.
         self._looks = ThreadPoolExecutor(_MOST_LOOKS, thread_name_prefix="store")
         self._looking: set[str] = set()
@@ -112,7 +116,7 @@ class StoreWatch:
         self._looking.add(name)
         self._looked[name] = self._clock.monotonic()
         state = self._state(store)
-        put = await self._history.put_last(name)
+        put, told = await self._history.put_last(name), await self._in_stores.told(name)
         look = self._looks.submit(lambda: look_at(state, self._open_catalogue(name), self._now()))
         look.add_done_callback(lambda _: self._looking.discard(name))
         try:
@@ -127,6 +131,7 @@ class StoreWatch:
             self._known[name] = replace(found, lost=lost)
             await self._alarm.resolve(AlertKind.FAILURE, _about(name), f"store {name} answers")
             await self._tell_loss(self._known[name])
+            await self._in_stores.seen(told, found.there)
 
     async def _tell_loss(self, place: PlaceState) -> None:
         about = f"backups in {place.name}"

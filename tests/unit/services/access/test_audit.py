@@ -344,7 +344,7 @@ async def test_the_audit_is_proven_every_day_and_its_head_is_told(audit, caplog)
 
     audit.tamper("UPDATE audit SET actor = 'bob' WHERE number = 2")
     await upkeep.run_daily()
-    assert alarm.about(AlertKind.FAILURE) == ["audit"]
+    assert alarm.about(AlertKind.FAILURE) == ["the audit"]
     assert len(alarm.reports) == 1
     audit.tamper("UPDATE audit SET actor = 'ann' WHERE number = 2")
     await upkeep.run_daily()
@@ -360,7 +360,7 @@ async def test_nothing_is_removed_by_a_clock_that_has_jumped(audit):
     await AuditUpkeep(audit.another(), witness, clock, alarm).run_daily()
 
     assert len(await audit.entries()) == 5
-    assert alarm.about(AlertKind.FAILURE) == ["audit"]
+    assert alarm.about(AlertKind.FAILURE) == ["the audit"]
     with pytest.raises(ClockJumpedError):
         witness.check({})
 

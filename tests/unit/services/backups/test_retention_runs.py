@@ -32,7 +32,7 @@ async def test_where_the_audit_cannot_be_written_nothing_more_goes(backup_store)
     backup_store.audit = Refusing(audit._store, audit._heads, audit._keys)
     await backup_store.retention.after_backup(await backup_store.make())
     assert len(backup_store.ids()) == 5
-    assert backup_store.alerts.about(AlertKind.FAILURE) == ["retention"]
+    assert backup_store.alerts.about(AlertKind.FAILURE) == ["old backups"]
 
     backup_store.audit = audit
     await backup_store.retention.after_backup(await backup_store.make())

@@ -128,7 +128,7 @@ async def test_a_schedule_that_never_had_a_backup_is_overdue_too(installation):
     plan(installation, NIGHTLY)
     await monitor.check()
     plan(installation)
-    await monitor.check()
+    await installation.gone_watch().check()
     assert raised(installation) == set()
 
 

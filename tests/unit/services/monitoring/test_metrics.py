@@ -20,6 +20,7 @@ from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
 from app.services.schedules import ScheduleService
 from app.services.stores.history import StoreHistory
+from app.services.stores.run_alerts import StoreRunMonitor
 from app.services.stores.service import StoreService
 from app.services.stores.watch import StoreWatch
 from app.storage.layout import BackupName
@@ -56,6 +57,7 @@ class MeasuredInstallation:
             self.clock,
             self.alerts,
             StoreHistory(runs, lambda: "host:1"),
+            StoreRunMonitor(self.alerts, self.alerts.raised_about),
         )
         self.service = MetricsService(
             runs=runs,

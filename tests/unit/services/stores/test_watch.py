@@ -11,9 +11,10 @@ from app.bootstrap.directories import StoreCatalogues
 from app.config import Settings
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
-from app.domain.alerts.alert import AlertKind
+from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.runs.run import Origin, Run, RunId, RunKind, RunState
 from app.services.stores.history import StoreHistory
+from app.services.stores.run_alerts import StoreRunMonitor
 from app.services.stores.service import StoreService
 from app.services.stores.watch import StoreWatch
 from tests.fixtures.archives import backup_id_of, write_backup
@@ -43,6 +44,7 @@ class Watched:
             self.clock,
             self.alerts,
             StoreHistory(RunRecords(self.control), lambda: "host:1"),
+            StoreRunMonitor(self.alerts, self.alerts.raised_about),
         )
 
     def define(self, path):
@@ -158,6 +160,27 @@ async def test_an_older_state_of_a_store_is_told_until_something_new_is_there(wa
     await watched.watch.refresh()
     assert (await watched.seen()).lost == ""
     assert watched.alerts.about(AlertKind.FAILURE) == []
+
+
+async def test_an_alert_about_a_backup_in_a_store_ends_with_the_backup(watched):
+    """Whoever has deleted it: retention does without a run, others by other means; one that is there stays damaged."""
+    for number in range(2):
+        await watched.write(number)
+    abouts = [f"{backup_id_of(number)} in disk" for number in (0, 1)]
+    elsewhere = f"{backup_id_of(0)} in other-disk"
+    for kind in (AlertKind.VERIFICATION, AlertKind.DRILL):
+        for about in (*abouts, elsewhere):
+            await watched.alerts.raise_alert(Alert(kind, about, "it is damaged"))
+    await watched.watch.refresh()
+    assert watched.alerts.about(AlertKind.VERIFICATION) == sorted([*abouts, elsewhere])
+
+    for path in watched.place.glob(f"*{backup_id_of(0)}*"):
+        path.unlink()
+    watched.clock.advance(minutes=16)
+    await watched.watch.refresh()
+
+    for kind in (AlertKind.VERIFICATION, AlertKind.DRILL):
+        assert watched.alerts.about(kind) == sorted([abouts[1], elsewhere])
 
 
 async def test_of_another_place_of_the_same_name_nothing_is_known(watched, tmp_path):
