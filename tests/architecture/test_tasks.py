@@ -30,6 +30,7 @@ HEARD = {
     ("services/backups/inventory.py", "read"): "telemetry.bugs.heard, and whoever asks",
     ("services/binlog/service.py", "_answer_break"): "a loop that outlives its bugs",
     ("services/binlog/service.py", "run"): "itself; copying outlives its bugs",
+    ("services/monitoring/environment.py", "_look_around"): "telemetry.bugs.heard",
     ("services/monitoring/probes.py", "ask"): "telemetry.bugs.heard, and whoever asks",
     ("services/monitoring/status.py", "server_error"): "telemetry.bugs.heard, and whoever asks",
     ("services/runs/service.py", "_execute"): "a loop that outlives its bugs",

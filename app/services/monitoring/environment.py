@@ -1,10 +1,11 @@
 """
 Checks every few minutes for what will make backups fail, and raises an alert before it does.
 
-1. Room where backups are kept. 2. Schedules without a success, due times that nobody served, and that no
+1. Whether the disk of the backups answers, and room there. 2. Schedules without a success, due times that nobody served, and that no
 schedule is left on. 3. The server, the login and the rights. 4. The certificate of the service. 5. Damaged backups.
 
-It changes nothing, and a check that fails does not keep the others from being made.
+It changes nothing, and a check that fails does not keep the others from being made. A disk that does not answer, such
+as a network's file system whose server is gone, is asked by one thread until it does, and people hear of it.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from app.archive.publishing.places import BackupDirectory
 from app.config import Settings
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.places.sizes import size
@@ -23,18 +25,30 @@ from app.domain.schedule import Schedule, ScheduleKind
 from app.engine.schema.databases import read_schemas
 from app.engine.server.grants import missing_for_backup, read_grants, require
 from app.engine.server.server import Server
-from app.errors import AppError, ConnectionFailedError, NotFoundError, StorageError
+from app.errors import (
+    AppError,
+    ConnectionFailedError,
+    NotFoundError,
+    StalledError,
+    StorageError,
+)
 from app.security.certificates import expires_at
 from app.services.backups.space import GROWTH
 from app.services.monitoring.backups import BackupMonitor
+from app.services.monitoring.probes import Probes
 from app.storage.free_space import FreeSpaceFile
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile
+from app.telemetry.bugs import heard
 
 
 _log: Final = logging.getLogger(__name__)
 # A server that needs longer to say who it is would keep a backup waiting as well.
 _SERVER_SECONDS: Final = 30.0
+# A network's file system waits for a server that is started again; nobody else does for so long.
+_DISK_SECONDS: Final = 30.0
+# Thousands of backups are looked at in seconds; a minute before the next time there is nothing to wait for.
+_LOOK_SECONDS: Final = 240.0
 _DISK: Final = "backup directory"
 _STATE: Final = "state directory"
 _SERVER: Final = "server"
@@ -58,7 +72,12 @@ class EnvironmentMonitor:
         schedules: ScheduleFile,
         clock: Clock,
         certificate: Path | None = None,
+        *,
+        disk_seconds: float = _DISK_SECONDS,
     ) -> None:
+        self._seconds = disk_seconds
+        self._probes = Probes(disk_seconds, _asked)
+        self._look: asyncio.Task[None] | None = None
         self._settings = settings
         self._server = server
         self._backup_monitor = backup_monitor
@@ -75,13 +94,39 @@ class EnvironmentMonitor:
 
     async def check(self) -> None:
         """Check everything, once; never raises an error of this program."""
+        if await self._answers():
+            await self._look_around()
+        for check in (self._check_state_disk, self._check_certificate):
+            await self._attempt(check)
+
+    async def _answers(self) -> bool:
+        """Tell whether the disk of the backups answers at all; raises an alert where it does not."""
+        directory = self._backup_monitor.health.catalogue.directory
+        if await self._probes.ask(directory) != StalledError.code:
+            return True
+        message = f"the disk where backups are kept has not answered for {self._seconds:g} s"
+        hint = "Look whether it is there, or its server; nothing is backed up or looked at until it is."
+        await self._alarm.raise_alert(Alert(AlertKind.DISK, _DISK, message, hint))
+        return False
+
+    async def _look_around(self) -> None:
+        """Make the checks that need that disk; where it stops to answer now, the next time tells."""
+        if self._look is None or self._look.done():
+            self._look = asyncio.create_task(self._check_around())
+            self._look.add_done_callback(heard(_log, "A check of the environment"))
+        try:
+            await asyncio.wait([self._look], timeout=_LOOK_SECONDS)
+        except asyncio.CancelledError:
+            self._look.cancel()
+            await asyncio.wait([self._look])
+            raise
+
+    async def _check_around(self) -> None:
         for check in (
             self._check_disk,
-            self._check_state_disk,
             self._check_schedules,
             self._check_silence,
             self._check_access,
-            self._check_certificate,
         ):
             await self._attempt(check)
         await self._backup_monitor.check()
@@ -280,6 +325,16 @@ class EnvironmentMonitor:
         else:
             message = f"the certificate {file.name} is good until {_minute(end)}"
             await self._alarm.resolve(AlertKind.CERTIFICATE, file.name, message)
+
+
+def _asked(directory: BackupDirectory) -> str:
+    """Ask a directory for what is in it; whatever it says, it answers. Blocks."""
+    try:
+        if directory.is_there():
+            directory.names()
+    except AppError:  # the checks tell of it
+        return ""
+    return ""
 
 
 def _due_of_none(schedules: Sequence[Schedule], newest: datetime | None) -> datetime | None:

@@ -1,7 +1,8 @@
-"""Whether something can be written to directories, also to those whose disk does not answer."""
+"""What can be done with directories, also with those whose disk does not answer."""
 
 import asyncio
 import logging
+from collections.abc import Callable
 from typing import Final
 
 from app.archive.publishing.places import BackupDirectory
@@ -12,6 +13,16 @@ from app.telemetry.bugs import heard
 _log: Final = logging.getLogger(__name__)
 
 
+def is_writable(directory: BackupDirectory) -> str:
+    """Return the code of why nothing can be written; empty when something can. Blocks."""
+    try:
+        directory.prepare()
+        directory.probe()
+    except AppError as exc:
+        return exc.code
+    return ""
+
+
 class Probes:
     """
     Asks directories; one that hangs is asked once, and waited for no longer than others.
@@ -20,27 +31,22 @@ class Probes:
 
     Args:
         seconds: How long an answer is waited for.
+        probe: Says what is wrong, as a code; blocks.
     """
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(
+        self, seconds: float, probe: Callable[[BackupDirectory], str] = is_writable
+    ) -> None:
         self._seconds = seconds
+        self._probe = probe
         self._asked: dict[BackupDirectory, asyncio.Task[str]] = {}
 
     async def ask(self, directory: BackupDirectory) -> str:
-        """Return the code of why nothing can be written; empty when something can."""
+        """Return what the probe says, or that it has stalled."""
         task = self._asked.get(directory)
         if task is None or task.done():
-            task = asyncio.create_task(asyncio.to_thread(_probe, directory))
-            task.add_done_callback(heard(_log, "The look whether a directory can be written"))
+            task = asyncio.create_task(asyncio.to_thread(self._probe, directory))
+            task.add_done_callback(heard(_log, "The look at a directory"))
             self._asked[directory] = task
         done, _ = await asyncio.wait([task], timeout=self._seconds)
         return task.result() if done else StalledError.code
-
-
-def _probe(directory: BackupDirectory) -> str:
-    try:
-        directory.prepare()
-        directory.probe()
-    except AppError as exc:
-        return exc.code
-    return ""

@@ -304,11 +304,12 @@ def test_a_schedule_that_cannot_begin_keeps_no_other_from_its_backup(tmp_path):
 
     async def hours() -> None:
         process = Process(tmp_path, fires)
-        for name, level in (("a", 19), ("b", None), ("c", 19)):
-            made = Schedule(
-                name, Frequency.HOURLY, VirtualClock().now(), options=ScheduleOptions(level=level)
-            )
-            await asyncio.to_thread(process.file.change, lambda known, made=made: (*known, made))
+        now = VirtualClock().now()
+        made = tuple(
+            Schedule(name, Frequency.HOURLY, now, options=ScheduleOptions(level=level))
+            for name, level in (("a", 19), ("b", None), ("c", 19))
+        )
+        await asyncio.to_thread(process.file.change, lambda _: made)
         await asyncio.sleep(3 * 3600)
         await process.scheduler.open()
         await process.scheduler.close()

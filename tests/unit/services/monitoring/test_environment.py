@@ -1,5 +1,6 @@
 """Alerts that are raised before a backup fails, and resolved afterwards."""
 
+import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -11,7 +12,7 @@ from app.domain.places.sizes import size
 from app.domain.schedule import Frequency, Schedule
 from tests.fixtures.archives import NOON, forge, write_backup
 from tests.fixtures.certificates import make_certificates
-from tests.fixtures.kernels import FreeSpaceKernel
+from tests.fixtures.kernels import FreeSpaceKernel, HangingKernel
 from tests.fixtures.monitored_installation import NOWHERE, MonitoredInstallation
 
 
@@ -84,6 +85,56 @@ async def test_less_room_than_the_next_backup_needs_raises_an_alert(tmp_path):
     assert raised(silent) == set()
     await installation.close()
     await silent.close()
+
+
+async def test_a_disk_that_does_not_answer_raises_an_alert(tmp_path):
+    """Each time, with one thread that waits; what needs no such disk is checked, and it is over when it answers."""
+    kernel = HangingKernel()
+    installation = MonitoredInstallation(tmp_path, kernel=kernel)
+    await installation.write_backups()
+    certificate = make_certificates(tmp_path / "tls", "127.0.0.1").certificate
+    monitor = installation.environment_monitor(certificate, disk_seconds=0.2)
+    kernel.released.clear()
+    installation.clock.advance(days=40_000)  # the certificate has expired by then
+    try:
+        for _ in range(2):
+            installation.alerts.raised.clear()
+            async with asyncio.timeout(20):
+                await monitor.check()
+            assert set(installation.alerts.raised) == {
+                (AlertKind.DISK, "backup directory"),
+                (AlertKind.CERTIFICATE, certificate.name),
+            }
+            assert kernel.waiting == 1
+    finally:
+        kernel.released.set()
+
+    installation.clock.at = NOON
+    await monitor.check()
+    assert installation.alerts.about(AlertKind.DISK) == []
+    await installation.close()
+
+
+async def test_a_disk_that_stops_to_answer_in_a_check_is_told_the_next_time(tmp_path):
+    """Whoever ends the service meanwhile is not kept from that."""
+    kernel = HangingKernel()
+    installation = MonitoredInstallation(tmp_path, kernel=kernel)
+    await installation.write_backups()
+    monitor = installation.environment_monitor(disk_seconds=0.2)
+    assert await monitor._answers()
+    kernel.released.clear()
+    check = asyncio.create_task(monitor._look_around())
+    try:
+        await asyncio.wait([check], timeout=0.3)
+        assert kernel.waiting == 1
+        check.cancel()
+        async with asyncio.timeout(20):
+            await asyncio.wait([check])
+            await monitor.check()
+        assert installation.alerts.about(AlertKind.DISK) == ["backup directory"]
+    finally:
+        kernel.released.set()
+    await installation.close()
 
 
 # -- schedules --------------------------------------------------------------------------------------
