@@ -194,7 +194,9 @@ class Surveyor:
         stamp = Stamp(manifest_file.size, manifest_file.changed_ns)
         full_path = self._directory.full_path(name.file)
         line: CachedEntry | LockedBackup
-        if known is not None and (known.stamp, known.entry.full_path) == (stamp, full_path):
+        is_same = known is not None and (known.stamp, known.entry.full_path) == (stamp, full_path)
+        # What an earlier program has not recorded is looked for once.
+        if known is not None and is_same and known.entry.server_id is not None:
             line, size = known, known.entry.size
         else:
             line, size = self._line(name, written, stamp, full_path, known)
@@ -225,7 +227,7 @@ class Surveyor:
         locked = seen.backup
         if known is not None and known.entry.checksum == locked.checksum:
             # Touched or moved, and the same: its envelope is signed.
-            entry = replace(known.entry, full_path=full_path)
+            entry = replace(known.entry, full_path=full_path, server_id=locked.server_id)
             return CachedEntry(entry, stamp), locked.size
         return locked, locked.size
 

@@ -103,6 +103,7 @@ class CatalogueEntry:
         recovered_from: Backup from which it was recovered, with the binary log since; empty = it is of the server.
         binlog_file: File of the server's binary log in which it stands; empty = none; None = not recorded.
         binlog_position: Where in it.
+        server_id: The same for backups of the same address; empty = not noted; None = not recorded.
     """
 
     backup_id: BackupId
@@ -130,6 +131,7 @@ class CatalogueEntry:
     recovered_from: str
     binlog_file: str | None = None
     binlog_position: int = 0
+    server_id: str | None = None
 
     @property
     def is_of_the_past(self) -> bool:
@@ -189,6 +191,7 @@ class CatalogueEntry:
             recovered_from=manifest.recovered_from,
             binlog_file=manifest.position.binlog_file,
             binlog_position=manifest.position.binlog_position,
+            server_id=manifest.server.server_id,
         )
 
 

@@ -63,6 +63,7 @@ class Holdings:
         tables: Globs of what was asked for; empty = all.
         exclude_tables: Globs of what was left out.
         include_data: Whether rows are in it.
+        server_id: The same for backups of the same address; empty = not known.
     """
 
     databases: frozenset[str]
@@ -70,6 +71,7 @@ class Holdings:
     tables: frozenset[str] = frozenset()
     exclude_tables: frozenset[str] = frozenset()
     include_data: bool = True
+    server_id: str = ""
 
     @property
     def is_whole(self) -> bool:
@@ -84,8 +86,11 @@ class Holdings:
         the same: a database that is gone from the server holds no backups back for ever.
 
         Returns:
-            False for one that shares no database with it, such as that of an empty server.
+            False for one that shares no database with it, such as that of an empty server, and for one of another
+            server: a test server may have databases of the same names.
         """
+        if "" not in {self.server_id, older.server_id} and self.server_id != older.server_id:
+            return False
         if self.is_whole and self.databases >= older.databases:
             return True
         if not self._is_requested_like(older):

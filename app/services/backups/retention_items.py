@@ -41,6 +41,7 @@ def item_of(entry: CatalogueEntry, notes: Notes | None, proofs: tuple[Proof, ...
             tables=frozenset(entry.tables),
             exclude_tables=frozenset(entry.exclude_tables),
             include_data=entry.include_data,
+            server_id=entry.server_id or "",
         ),
         is_good=notes is not None and is_good(entry, notes, proofs),
         pinned=_pinned(notes),

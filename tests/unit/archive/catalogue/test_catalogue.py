@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.archive.catalogue.metadata import decode_metadata, encode_metadata
 from app.domain.backups.backup import CatalogueEntry
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec
@@ -91,6 +92,22 @@ def test_an_unchanged_manifest_is_not_read_again(tmp_path):
 
     assert len(catalogue.entries()) == 1
     assert kernel.opened == ["metadata.json"]
+
+
+def test_what_an_earlier_program_has_not_recorded_is_looked_for_once(tmp_path):
+    """Such as the server of a backup; a manifest that does not note it says so."""
+    catalogue, manifest = make_backup(tmp_path)
+    catalogue.entries()
+    file = tmp_path / "metadata.json"
+    noted = decode_metadata(file.read_bytes()).entries.values()
+    older = [replace(each, entry=replace(each.entry, server_id=None)) for each in noted]
+    file.write_bytes(encode_metadata(older))
+
+    for is_read in (True, False):
+        kernel = ReadCounter()
+        (entry,) = Catalogue(LocalDirectory(tmp_path, kernel)).entries()
+        assert entry.server_id == manifest.server.server_id
+        assert (note_of(tmp_path, manifest).name in kernel.opened) is is_read
 
 
 @pytest.mark.parametrize(

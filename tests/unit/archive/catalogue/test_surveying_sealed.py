@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.catalogue.known_lines import known_lines
+from app.archive.catalogue.metadata import decode_metadata, encode_metadata
 from app.domain.backups import envelope as envelopes
 from app.domain.backups.envelope import ENVELOPE_HEAD_BYTES
 from app.errors import (
@@ -55,6 +56,23 @@ def test_what_was_touched_or_moved_is_still_known(place, state, tmp_path):
     writer = writer_of(place, state, tmp_path)
     assert (len(writer.survey().entries), writer.survey().locked) == (1, ())
     assert len(writer_of(place, state, tmp_path).survey().entries) == 1
+
+
+def test_what_an_earlier_program_has_not_kept_is_told_by_the_envelope(place, state, tmp_path):
+    """The line stays where nobody here could read the backup again."""
+    manifest = asyncio.run(write_backup(place, keys=keys_of(state, MINE, SAFE)))
+    writer_of(place, state, tmp_path).refresh(manifest)
+    (file,) = (tmp_path / "catalogue").glob("*.json")
+    noted = decode_metadata(file.read_bytes()).entries.values()
+    older = [replace(each, entry=replace(each.entry, server_id=None)) for each in noted]
+    file.write_bytes(encode_metadata(older))
+
+    for _ in range(2):
+        survey = writer_of(place, state, tmp_path).survey()
+        assert [entry.server_id for entry in survey.entries] == [manifest.server.server_id]
+        assert survey.locked == ()
+    (known,) = decode_metadata(file.read_bytes()).entries.values()
+    assert known.entry.server_id == manifest.server.server_id
 
 
 def test_identities_that_cannot_be_had_cost_no_list(backup, place, state):

@@ -251,6 +251,11 @@ def test_what_covers_a_backup_is_the_newest_that_can():
         (replace(SHOP, requested=None), SHOP, True),
         (replace(SHOP, requested=None), ALL, False),
         (Holdings(frozenset()), Holdings(frozenset()), True),
+        (replace(SHOP, server_id="a"), replace(SHOP, server_id="a"), True),
+        (replace(SHOP, server_id="a"), replace(SHOP, server_id="b"), False),
+        (replace(ALL, server_id="a"), replace(ALL, server_id="b"), False),
+        (SHOP, replace(SHOP, server_id="b"), True),
+        (replace(SHOP, server_id="a"), SHOP, True),
     ],
 )
 def test_a_backup_covers_another_that_it_can_stand_for(newer, older, does):

@@ -28,6 +28,7 @@ HOLDINGS = st.builds(
     requested=st.one_of(st.none(), st.just(frozenset()), DATABASES),
     tables=st.sampled_from([frozenset(), frozenset({"t"})]),
     include_data=st.sampled_from([True, True, True, False]),
+    server_id=st.sampled_from(["", "db1", "db1", "db2"]),
 )
 COUNTS = st.sampled_from([0, 0, 0, 1, 2, 4])
 POLICIES = st.builds(

@@ -136,6 +136,20 @@ async def test_backups_that_failed_push_out_nothing(backup_store):
     assert len(await backup_store.audited()) == 1
 
 
+async def test_backups_of_another_server_push_out_no_last_one(backup_store):
+    """A wrong address, or a test server in the same store: however many come, one of each server stays."""
+    first = await backup_store.days(2, server_id="db1")
+    backup_store.passes(days=1)
+    others = await backup_store.days(5, server_id="test")
+    await backup_store.retention.prune()
+    assert backup_store.ids() == [each.backup_id for each in (*others[:2], first[0])]
+
+    backup_store.passes(days=1)
+    again = await backup_store.days(2, server_id="db1")
+    await backup_store.retention.prune()
+    assert backup_store.ids() == [each.backup_id for each in (*again, others[0])]
+
+
 async def test_a_check_makes_a_backup_good_and_another_takes_that_back(backup_store):
     """Read back later, restored later, found damaged, notes that nobody understands."""
     made = await backup_store.make(verify=False)
