@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.keys import NO_KEYS, ArchiveKeys
@@ -19,11 +20,16 @@ from app.storage.remote.reading import find_definition, read_definitions
 from app.storage.run_locks import RunLocks
 
 
+# Keys of a session are new every hour, and nobody reads one backup for longer than so many of them.
+_MOST_FORMER: Final = 24
+
+
 class StoreCatalogues:
     """
     The catalogues of stores, each opened when it is first asked for.
 
-    It is opened anew when its definition or a secret was changed. All calls block; they may come from several threads.
+    It is opened anew when its definition or a secret was changed; what it was before is kept for those who still read
+    there, and closed when it was changed many times since. All calls block; they may come from several threads.
     """
 
     def __init__(
@@ -37,8 +43,8 @@ class StoreCatalogues:
         self._accepted = accepted
         self._turn = Lock()
         self._open: dict[str, tuple[tuple[AnyDefinition, str], Catalogue]] = {}
-        # Of what was changed: somebody may still read there.
-        self._former: list[Catalogue] = []
+        # Of what was changed, the oldest first.
+        self._former: dict[str, list[Catalogue]] = {}
 
     def get(self, name: str) -> Catalogue:
         """
@@ -60,7 +66,7 @@ class StoreCatalogues:
             if known is not None and known[0] == current:
                 return known[1]
             if known is not None:
-                self._former.append(known[1])
+                self._retire(name, known[1])
             catalogue = Catalogue(
                 self._directory(name, definition),
                 self._keys,
@@ -72,10 +78,18 @@ class StoreCatalogues:
     def close(self) -> None:
         """Close all of them."""
         with self._turn:
-            for catalogue in (*self._former, *(found for _, found in self._open.values())):
+            former = [catalogue for found in self._former.values() for catalogue in found]
+            for catalogue in (*former, *(found for _, found in self._open.values())):
                 catalogue.close()
             self._former.clear()
             self._open.clear()
+
+    def _retire(self, name: str, catalogue: Catalogue) -> None:
+        """Keep one that was changed, and close the one that nobody can be reading in any more."""
+        former = self._former.setdefault(name, [])
+        former.append(catalogue)
+        if len(former) > _MOST_FORMER:
+            former.pop(0).close()
 
     def _directory(self, name: str, definition: AnyDefinition) -> StoreDirectory:
         state = self._settings.state_dir

@@ -1,5 +1,8 @@
 """Catalogues of stores: opened once, and anew when what they were opened with is another."""
 
+import gc
+import weakref
+
 import pytest
 
 from app.archive.file.keys import NO_KEYS
@@ -30,6 +33,20 @@ def test_a_store_is_opened_anew_with_another_secret(tmp_path, secret):
     second = catalogues.get("offsite")
     assert second is not first
     assert catalogues.get("offsite") is second
+    catalogues.close()
+
+
+def test_secrets_that_are_new_every_hour_leave_no_store_open_for_ever(tmp_path, monkeypatch):
+    """Each has connections, and ten megabytes; those of a day stay open for whoever reads there."""
+    address = "offsite=s3://backups?access_key=AKIAEXAMPLE&secret_env=OFFSITE_SECRET"
+    catalogues = StoreCatalogues(Settings(state_dir=tmp_path / "state", stores=address), NO_KEYS)
+    opened = []
+    for number in range(30):
+        monkeypatch.setenv("OFFSITE_SECRET", f"secret {number}")
+        opened.append(weakref.ref(catalogues.get("offsite")))
+    gc.collect()
+
+    assert [found() is not None for found in opened] == [False] * 5 + [True] * 25
     catalogues.close()
 
 
