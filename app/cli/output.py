@@ -99,7 +99,7 @@ def report_failure(error: BaseException, *, as_json: bool) -> int:
         The exit code.
     """
     code, title, message, hint, retryable = (
-        (error.code, error.title, str(error), error.hint, error.retryable)
+        (error.code, error.title, str(error), error.hint, error.is_passing)
         if isinstance(error, AppError)
         else ("cancelled", "Cancelled", "nothing was left behind", "", False)
     )

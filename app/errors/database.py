@@ -1,6 +1,12 @@
 """The MySQL or MariaDB server failed us."""
 
+from typing import Final
+
 from app.errors.root import AppError
+
+
+# Errors that say nothing about an object: connections, locks, limits, a statement that was killed.
+PASSING: Final = frozenset({1040, 1041, 1203, 1205, 1213, 1226, 1317, 1969, 3024})
 
 
 class DatabaseError(AppError):
@@ -70,6 +76,11 @@ class StatementError(DatabaseError):
     def __init__(self, message: str, *, errno: int, hint: str = "") -> None:
         super().__init__(message, hint=hint)
         self.errno = errno
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether it says nothing about what the statement was about, so that it may be over later."""
+        return self.errno in PASSING
 
 
 class StalledError(DatabaseError):

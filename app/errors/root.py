@@ -21,3 +21,8 @@ class AppError(Exception):
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
         self.hint = hint
+
+    @property
+    def is_passing(self) -> bool:
+        """Whether this one may be over later: most often that is so of all of its kind, or of none."""
+        return self.retryable

@@ -76,7 +76,7 @@ def _handler(other: ExceptionHandler) -> ExceptionHandler:
             await recognise(request, await current_service(request))
         parts = await _parts(request, exc) if isinstance(exc, _PART_ERRORS) else {}
         if isinstance(exc, AppError):  # what the framework refuses can be read no second time
-            request.state.unsent = await unsent_form(request, is_retryable=exc.retryable)
+            request.state.unsent = await unsent_form(request, is_retryable=exc.is_passing)
         return error_page(request, exc, parts)
 
     return handle

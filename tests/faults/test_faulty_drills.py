@@ -7,13 +7,21 @@ from contextlib import closing
 
 import pytest
 
+from app.archive.catalogue.catalogue import Catalogue
 from app.domain.alerts.alert import AlertKind
+from app.domain.backups.backup import BackupRequest
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.progress import Phase, Progress
-from app.errors import ConnectionFailedError, ConnectionLostError
+from app.errors import ConnectionFailedError, ConnectionLostError, StorageUnavailableError
+from app.services.backups.service import BackupService
+from app.services.restores.service import RecoveryService
+from app.storage.local import LocalDirectory
+from app.storage.remote.directory import StoreDirectory
+from app.storage.remote.local import LocalStore
 from tests.faults.test_server_faults import ROWS, Killer, fill
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.cli import Cli
+from tests.fixtures.clocks import SystemClock
 from tests.fixtures.dry_runs import left_over
 from tests.fixtures.kernels import CountingKernel, FullKernel, KillingKernel
 from tests.fixtures.monitored_installation import MonitoredInstallation
@@ -48,6 +56,50 @@ async def test_a_server_that_dies_in_a_drill_proves_nothing(phase, event, own_se
         assert (await again.recoveries.drill(plan)).rows_count == ROWS
         for services in (backstay, again):
             await services.target.close()
+
+
+class AwayStore(LocalStore):
+    """A directory as a store, of which nothing can be read while it is away."""
+
+    is_away = False
+
+    def read(self, name, offset, size):
+        if self.is_away:
+            raise StorageUnavailableError(f"{name}: no answer")
+        return super().read(name, offset, size)
+
+
+async def test_a_store_that_goes_away_in_a_drill_proves_nothing(backstay, sql, database, tmp_path):
+    """It says no more of the backup than a server does; when it is there again the drill passes."""
+    sql.script(["CREATE TABLE t (id INT PRIMARY KEY)", "INSERT INTO t VALUES (1), (2)"])
+    place = tmp_path / "store"
+    place.mkdir()
+    store = AwayStore(place)
+    directory = StoreDirectory("offsite", str(place), store, LocalDirectory(tmp_path / "locks"))
+    catalogue = Catalogue(directory)
+    backups = BackupService(backstay.target, catalogue, SystemClock())
+    recoveries = RecoveryService(
+        server=backstay.target,
+        catalogue=catalogue,
+        clock=SystemClock(),
+        journals=backstay.journals,
+        backups=backups,
+        undo_minutes=0,
+    )
+    manifest = await backups.create(BackupRequest((database,)))
+    plan = await recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+
+    store.is_away = True
+    with pytest.raises(StorageUnavailableError):
+        await recoveries.drill(plan)
+    store.is_away = False
+
+    assert catalogue.proofs(manifest.backup_id) == ()
+    assert left_over(sql) == []
+    plan = await recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+    assert (await recoveries.drill(plan)).rows_count == 2
+    (proof,) = catalogue.proofs(manifest.backup_id)
+    assert proof.success
 
 
 async def test_a_drill_passes_though_its_proof_finds_no_room(backstay, sql, database):

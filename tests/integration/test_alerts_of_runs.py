@@ -28,6 +28,8 @@ def run(kind: RunKind = RunKind.BACKUP, state: RunState = RunState.FAILED, **cha
 
 NIGHTLY = {"schedule": "nightly"}
 LOST = Failure("connection-lost", "", "the disk is full", "", retryable=True)
+LOCKED = Failure("statement", "", "the disk is full", "", retryable=True)
+REFUSED = Failure("statement", "", "the disk is full", "", retryable=False)
 INTERRUPTED = Failure("run-interrupted", "", "the disk is full", "", retryable=False)
 
 
@@ -42,6 +44,8 @@ INTERRUPTED = Failure("run-interrupted", "", "the disk is full", "", retryable=F
         (run(RunKind.DRILL, origin=Origin.SCHEDULE), None),
         (run(RunKind.DRILL, error=INTERRUPTED), "drill run"),
         (run(RunKind.DRILL, error=LOST), "drill run"),
+        (run(RunKind.DRILL, error=LOCKED), "drill run"),
+        (run(RunKind.DRILL, error=REFUSED), None),
         (run(RunKind.PRUNE, origin=Origin.SCHEDULE), "prune run"),
         (run(origin=Origin.CLI), None),
         (run(RunKind.RESTORE, origin=Origin.CLI), None),

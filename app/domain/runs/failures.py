@@ -40,7 +40,7 @@ def failure(error: BaseException) -> Failure:
             message, hint = type(error).__name__, "Please report it."
             return Failure(AppError.code, AppError.title, message, hint, retryable=False)
     hint = _written(without_paths(error.hint))
-    return Failure(error.code, error.title, message, hint, error.retryable)
+    return Failure(error.code, error.title, message, hint, error.is_passing)
 
 
 def without_paths(text: str) -> str:

@@ -14,7 +14,6 @@ from app.engine.schema.listing import scope_of
 from app.engine.schema.table_ids import Ids, names_from_files, names_in_files, read_ids
 from app.engine.schema.tables import Table, TableRef, read_refs
 from app.engine.server.connection import Session
-from app.engine.server.errors import PASSING
 from app.engine.sql.quoting import qualified
 from app.errors import PermissionDeniedError, StatementError
 
@@ -80,7 +79,7 @@ async def _shows(session: Session, name: str) -> bool:
     try:
         await session.query(f"SELECT 1 FROM {name} LIMIT 1")
     except StatementError as exc:
-        if exc.errno in PASSING:
+        if exc.is_passing:
             raise
         return False
     except PermissionDeniedError:

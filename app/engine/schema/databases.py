@@ -11,7 +11,6 @@ from app.engine.flavor import SYSTEM_SCHEMAS
 from app.engine.schema.listing import ARE_TABLES, STRAY, lists_strays, scope_of
 from app.engine.schema.tables import TableRef
 from app.engine.server.connection import Session
-from app.engine.server.errors import PASSING
 from app.engine.sql.quoting import MOST_NAME_CHARACTERS, quote, quote_text, same_name
 from app.errors import (
     AlreadyRunningError,
@@ -331,6 +330,6 @@ async def holds(session: Session, table: str, column: str, value: str) -> bool:
     except PermissionDeniedError:
         return False
     except StatementError as exc:
-        if exc.errno in PASSING:
+        if exc.is_passing:
             raise
         return False

@@ -14,7 +14,6 @@ from app.engine.schema.databases import Schema, read_events
 from app.engine.schema.definitions import as_typed, can_be_made, is_doubled, view_as_typed
 from app.engine.server.connection import Session
 from app.engine.server.description import strictness
-from app.engine.server.errors import PASSING
 from app.engine.sql.ddl import fingerprint, printed, unqualify, utf8_only
 from app.engine.sql.events import enabled_event, last_time
 from app.engine.sql.headers import read_header
@@ -198,7 +197,7 @@ class _Reader:
             ((_, sql, *session),) = await self._session.texts(f"SHOW CREATE VIEW {quote(name)}")
         except StatementError as exc:
             # MySQL describes views that it cannot read, such as of sjis with a backslash in a letter.
-            if exc.errno in PASSING or (valid and exc.errno in _GONE):
+            if exc.is_passing or (valid and exc.errno in _GONE):
                 raise
             return await self._stored_view(name)
         if self._session.flavor.spoils_expressions and is_doubled(sql, session[0]):
@@ -287,7 +286,7 @@ class _Reader:
         try:
             (row,) = await self._session.texts(f"SHOW CREATE {kind.value.upper()} {quote(name)}")
         except StatementError as exc:
-            if exc.errno in PASSING | _GONE:
+            if exc.is_passing or exc.errno in _GONE:
                 raise
             self.unreadable.append(
                 f"{kind} {self._database}.{name} cannot be opened (error {exc.errno})"
@@ -312,7 +311,7 @@ class _Reader:
         try:
             rows = await self._session.texts(f"SHOW COLUMNS FROM {quote(name)}")
         except StatementError as exc:
-            if exc.errno in PASSING:
+            if exc.is_passing:
                 raise
             return None
         except PermissionDeniedError:

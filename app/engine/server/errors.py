@@ -26,8 +26,6 @@ from app.errors import (
 from app.mysql.refusals import Refusal
 
 
-# Errors that say nothing about an object: connections, locks, limits, a statement that was killed.
-PASSING: Final = frozenset({1040, 1041, 1203, 1205, 1213, 1226, 1317, 1969, 3024})
 _LOST: Final = frozenset({
     0,
     1053,

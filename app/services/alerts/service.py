@@ -25,7 +25,7 @@ from app.domain.alerts.notice import (
     compose,
 )
 from app.domain.ports import Clock
-from app.domain.runs.run import Origin, Run, RunKind, RunState
+from app.domain.runs.run import Failure, Origin, Run, RunKind, RunState
 from app.domain.stores import AlertFilter, AlertStore, Page
 from app.errors import (
     AppError,
@@ -34,6 +34,7 @@ from app.errors import (
     NoConnectionLeftError,
     RunInterruptedError,
     StalledError,
+    StatementError,
 )
 from app.services.alerts.delivery import Deliverer, RetryPolicy
 from app.telemetry.bugs import heard
@@ -309,9 +310,15 @@ class AlertService:
 
 def _is_unwatched(run: Run) -> bool:
     """Say whether nobody would hear of its failure in another way."""
-    if run.kind is RunKind.DRILL and run.error is not None and run.error.code not in _UNKEPT:
+    if run.kind is RunKind.DRILL and run.error is not None and not _is_unkept(run.error):
         return False
     return run.origin is not Origin.CLI or bool(_schedule_of(run))
+
+
+def _is_unkept(error: Failure) -> bool:
+    """Tell whether the failure of a drill shows nothing of its backup, so that nothing is kept with that."""
+    is_passing = error.code == StatementError.code and error.retryable
+    return is_passing or error.code in _UNKEPT
 
 
 def _schedule_of(run: Run) -> str:

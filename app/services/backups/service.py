@@ -168,7 +168,8 @@ class BackupService:
         try:
             report = await self._verify(backup_id, level, progress)
         except (IntegrityError, StorageError, BackupNotFoundError) as exc:
-            await record(exc.code)
+            if self._catalogue.disk or not isinstance(exc, StorageError):  # a store may be away
+                await record(exc.code)
             raise
         await record()
         return report

@@ -20,6 +20,7 @@ from datetime import timedelta
 from typing import Final, TypeVar
 
 from app.config import Settings
+from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.checks import (
     CheckResult,
@@ -152,14 +153,28 @@ class CheckService:
             stored = await self._check(self._here, period, results)
             results += await self._drill_recovery(stored)
             for place in await self._checked_stores():
+                found: list[CheckResult] = []
                 try:
-                    await self._check(place, period, results)
+                    await self._check(place, period, found)
                 except StorageError as exc:  # it is told by whoever looks at stores
                     facts = {"store": place.store, "error": exc.code}
                     _log.warning("Checks of a store postponed", extra={"facts": facts})
+                results += found
+                await self._tell_unread(place.store, found)
         except AlreadyRunningError as exc:  # another process is at it, or the service is stopping
             _log.info("Checks postponed to their next time", extra={"facts": {"reason": str(exc)}})
         return results
+
+    async def _tell_unread(self, store: str, found: Sequence[CheckResult]) -> None:
+        """Tell where backups could not be read, which says nothing of them: nothing is noted beside them."""
+        alarm, about = self._backup_monitor.alarm, f"checks in {store}"
+        unread = [check for check in found if isinstance(check.failure, StorageError)]
+        for check in unread[:1]:
+            message = f"backup {check.backup_id} in {store} could not be read: {check.failure}"
+            hint = check.failure.hint if check.failure else ""
+            await alarm.raise_alert(Alert(AlertKind.FAILURE, about, message, hint))
+        if found and not unread:
+            await alarm.resolve(AlertKind.FAILURE, about, f"backups in {store} can be read")
 
     async def _checked_stores(self) -> Sequence[CheckedPlace]:
         try:

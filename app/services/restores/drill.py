@@ -24,7 +24,6 @@ from app.engine.load.objects import apply_together
 from app.engine.schema.databases import create_database, folds_names, wait_for_backups
 from app.engine.server.connection import Session
 from app.engine.server.description import takes_what_it_printed
-from app.engine.server.errors import PASSING
 from app.engine.server.grants import may_skip_log, read_grants
 from app.engine.server.server import Server
 from app.engine.swap.left_over import list_coming, read_partitions, refuse_left_over
@@ -34,7 +33,7 @@ from app.errors import (
     DatabaseError,
     InvalidRequestError,
     PermissionDeniedError,
-    StatementError,
+    StorageError,
 )
 from app.services.restores.guard import require_same, waiting_tables
 from app.services.restores.plan import plan_trial
@@ -96,7 +95,7 @@ class Drills:
             try:
                 load = await self._restore_and_drop(state, logged=logged)
             except AppError as exc:  # a drill that was cancelled has shown nothing
-                if not _shows_nothing(exc):
+                if not self._shows_nothing(exc):
                     await self._restorer.record_proof(state, self._seconds(began), error=exc.code)
                 raise
             seconds = self._seconds(began)
@@ -254,6 +253,14 @@ class Drills:
             logged=logged,
         )
 
+    def _shows_nothing(self, error: AppError) -> bool:
+        """Tell whether the server, a store, the way to them or what was asked for failed, and not the backup."""
+        return (
+            isinstance(error, (InvalidRequestError, AlreadyRunningError))
+            or (isinstance(error, DatabaseError) and error.is_passing)
+            or (isinstance(error, StorageError) and self._catalogue.disk is None)
+        )
+
     def _seconds(self, began: float) -> float:
         return round(self._clock.monotonic() - began, 3)
 
@@ -263,12 +270,3 @@ def _as_meant(text: str, trial: RestorePlan, plan: RestorePlan) -> str:
     for tried, meant in zip(trial.loads, plan.loads, strict=True):
         text = text.replace(tried.target, meant.target)
     return text
-
-
-def _shows_nothing(error: AppError) -> bool:
-    """Tell whether the server, the way to it or what was asked for failed, which says nothing of the backup."""
-    return (
-        isinstance(error, (InvalidRequestError, AlreadyRunningError))
-        or (isinstance(error, DatabaseError) and error.retryable)
-        or (isinstance(error, StatementError) and error.errno in PASSING)
-    )

@@ -44,6 +44,16 @@ from app.errors import AppError, BackupNotFoundError, ConnectionFailedError, Sta
             ),
         ),
         (
+            StatementError("error 1205: lock wait timeout exceeded", errno=1205),
+            Failure(
+                "statement",
+                "Statement failed",
+                "the server refused a statement with error 1205",
+                "",
+                retryable=True,
+            ),
+        ),
+        (
             asyncio.CancelledError("by /usr/bin/somebody"),
             Failure(
                 "cancelled",
@@ -58,7 +68,7 @@ from app.errors import AppError, BackupNotFoundError, ConnectionFailedError, Sta
             Failure("internal", "Internal error", "KeyError", "Please report it.", retryable=False),
         ),
     ],
-    ids=["ours", "with-a-path", "statement", "cancelled", "bug"],
+    ids=["ours", "with-a-path", "statement", "lock", "cancelled", "bug"],
 )
 def test_a_failure_is_told_in_words_that_everybody_may_read(error, told):
     """Our own words without directories; neither the server's nor those of a bug."""

@@ -1,8 +1,12 @@
 """Backups in stores that the service checks by itself, where a definition asks for it."""
 
+import errno
+import os
+
 import pytest
 
 from app.archive.catalogue.catalogue import Catalogue
+from app.domain.alerts.alert import AlertKind
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.checks import Intervals
 from app.errors import InvalidRequestError
@@ -15,9 +19,30 @@ from app.storage.remote.directory import StoreDirectory
 from app.storage.remote.local import LocalStore
 from tests.fixtures.archives import write_backup
 from tests.fixtures.dying_store import DyingStore
+from tests.fixtures.kernels import CountingKernel
 
 
 WEEK = Intervals(0, 7, 0, 0)
+
+
+class Refusing(CountingKernel):
+    """Lets nothing be read any more from the n-th read of a backup's files on, if it refuses."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__()
+        self.at = at
+        self.begin(refuses=False)
+
+    def begin(self, *, refuses: bool) -> None:
+        """Count anew."""
+        self.refuses, self.reads = refuses, 0
+
+    def decide(self, number, name, call, args):
+        if name == "open" and args[1] == os.O_RDONLY | os.O_NONBLOCK and "backup_" in args[0]:
+            self.reads += 1
+            if self.refuses and self.reads >= self.at:
+                raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return call(*args)
 
 
 @pytest.fixture
@@ -89,6 +114,26 @@ async def test_damage_in_a_store_is_found(installation, checks_of, place):
     ]
     assert catalogue.notes(manifest.backup_id).is_damaged
     assert not installation.catalogue.notes(manifest.backup_id).is_damaged
+
+
+@pytest.mark.parametrize("at", [1, 2])
+async def test_a_store_that_lets_nothing_be_read_just_now_says_nothing_of_its_backups(
+    at, installation, checks_of, place
+):
+    """Be it the manifest or the file: people are told until one could be read, and the next pass reads them."""
+    kernel = Refusing(at)
+    checks, catalogue = checks_of(LocalStore(place, kernel))
+    manifest = await write_backup(catalogue.directory)
+    await checks.run_due()  # reads the list
+    installation.clock.advance(days=8)
+
+    for refuses in (True, False):
+        kernel.begin(refuses=refuses)
+        (found,) = [check for check in await checks.run_due(everything=True) if check.store]
+        assert (found.failure is not None) is refuses
+        assert installation.alerts.about(AlertKind.FAILURE) == ["checks in offsite"] * refuses
+        assert not catalogue.notes(manifest.backup_id).is_damaged
+    assert catalogue.notes(manifest.backup_id).checks[VerifyLevel.HASHES].success
 
 
 async def test_a_store_that_is_away_keeps_nothing_else_from_being_checked(
