@@ -113,10 +113,10 @@ class StoreWatch:
         name = store.name
         if name in self._looking:
             return
-        self._looking.add(name)
         self._looked[name] = self._clock.monotonic()
         state = self._state(store)
         put, told = await self._history.put_last(name), await self._in_stores.told(name)
+        self._looking.add(name)
         look = self._looks.submit(lambda: look_at(state, self._open_catalogue(name), self._now()))
         look.add_done_callback(lambda _: self._looking.discard(name))
         try:
