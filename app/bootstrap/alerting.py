@@ -17,6 +17,7 @@ from app.notices.messenger import AppriseMessenger
 from app.notices.pings import Pings
 from app.services.alerts.delivery import RetryPolicy
 from app.services.alerts.service import AlertService
+from app.storage.run_locks import RunLocks
 
 
 @asynccontextmanager
@@ -53,8 +54,10 @@ def build_alerts(settings: Settings, control: ControlDatabase | None, clock: Clo
         InvalidRequestError: An address is of a scheme that is not allowed, or is none.
     """
     addresses = parse_alert_urls(settings.alert_urls.get_secret_value(), settings.alert_schemes)
+    # Machines that share a server for it look at directories, stores and schedules of their own.
+    owner = RunLocks(settings.state_dir).owner if control and control.schema else None
     return AlertService(
-        AlertRecords(control) if control else NoAlerts(),
+        AlertRecords(control, owner) if control else NoAlerts(),
         AppriseMessenger(addresses),
         clock,
         Sender(socket.gethostname(), settings.public_url.rstrip("/")),

@@ -1,7 +1,7 @@
 """Alerts and the log of their delivery, in the control database."""
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from datetime import datetime, timedelta
 from typing import Final
@@ -25,7 +25,7 @@ from app.control.database import ControlDatabase, pause
 from app.control.failures import readable, unreadable
 from app.control.pages import fetch_page
 from app.control.tables import alerts, deliveries
-from app.control.texts import fitting
+from app.control.texts import OwnKeys, fitting
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.alerts.notice import AlertId, AlertRecord, Delivery, NoticeKind
 from app.domain.stores import AlertFilter, Page
@@ -58,10 +58,16 @@ _WAITING: Final = (
 
 
 class AlertRecords:
-    """An AlertStore."""
+    """
+    An AlertStore.
 
-    def __init__(self, database: ControlDatabase) -> None:
+    Args:
+        owner: Names the installation, where others have their conditions in this database, too; blocks.
+    """
+
+    def __init__(self, database: ControlDatabase, owner: Callable[[], str] | None = None) -> None:
         self._database = database
+        self._keys = OwnKeys(owner)
 
     async def raise_alert(
         self, alert: Alert, at: datetime, *, told_before: datetime, targets: Sequence[str]
@@ -75,9 +81,10 @@ class AlertRecords:
         Raises:
             ControlUnavailableError: As everywhere; or others were faster every time.
         """
+        keys = await self._keys.of(alert.key, alerts.c.open_key)
 
         async def work(connection: AsyncConnection) -> bool:
-            alert_id = await _report(connection, alert, at, told_before)
+            alert_id = await _report(connection, alert, keys, at, told_before)
             if alert_id:
                 await _plan_alarms(connection, alert_id, at, targets)
             return bool(alert_id)
@@ -91,33 +98,18 @@ class AlertRecords:
 
     async def resolve(self, key: str, at: datetime, closing: str) -> bool:
         """Close a condition, withdraw what is not sent yet, and return whether it was open."""
-        key = fitting(key, alerts.c.open_key)
-        known = select(alerts.c.alert_id).where(alerts.c.open_key == key)
+        keys = await self._keys.of(key, alerts.c.open_key)
+        known = select(alerts.c.alert_id).where(alerts.c.open_key.in_(keys))
         # Most conditions never were: these cost one query, and no turn at writing.
         if not await self._database.rows(known):
             return False
 
         async def work(connection: AsyncConnection) -> bool:
             # Locked, so that no alarm arrives between the question who has got one and the answer.
-            alert_id = (await connection.execute(known.with_for_update())).scalar()
-            if alert_id is None:
-                return False
-            closed = {
-                "open_key": None,
-                "closed_at": at,
-                "closing": fitting(closing, alerts.c.closing),
-            }
-            await connection.execute(
-                update(alerts).where(alerts.c.alert_id == alert_id).values(closed)
-            )
-            await connection.execute(
-                update(deliveries)
-                .where(deliveries.c.alert_id == alert_id, *_is_free(at))
-                .values(at=at, error=WITHDRAWN)
-            )
-            alarmed = await _alarmed_targets(connection, alert_id)
-            await _plan(connection, alert_id, NoticeKind.RECOVERY, at, alarmed)
-            return True
+            found = (await connection.execute(known.with_for_update())).scalars().all()
+            for alert_id in found:
+                await _close(connection, alert_id, at, closing)
+            return bool(found)
 
         return await self._database.write(work)
 
@@ -216,8 +208,12 @@ class AlertRecords:
         Raises:
             InvalidRequestError: Sorted by anything else.
         """
+        conditions = _conditions(wanted)
+        if wanted.is_own and (owner := await self._keys.owner()):
+            begins = (owner, *(kind.value for kind in AlertKind))
+            conditions.append(or_(*(alerts.c.open_key.startswith(f"{each}:") for each in begins)))
         rows, total = await fetch_page(
-            self._database, alerts, page, conditions=_conditions(wanted), orders=_ORDERS
+            self._database, alerts, page, conditions=conditions, orders=_ORDERS
         )
         return readable(rows, _record), total
 
@@ -258,22 +254,38 @@ class AlertRecords:
             await self._database.execute(statement)
 
 
+async def _close(connection: AsyncConnection, alert_id: str, at: datetime, closing: str) -> None:
+    closed = {"open_key": None, "closed_at": at, "closing": fitting(closing, alerts.c.closing)}
+    await connection.execute(update(alerts).where(alerts.c.alert_id == alert_id).values(closed))
+    await connection.execute(
+        update(deliveries)
+        .where(deliveries.c.alert_id == alert_id, *_is_free(at))
+        .values(at=at, error=WITHDRAWN)
+    )
+    alarmed = await _alarmed_targets(connection, alert_id)
+    await _plan(connection, alert_id, NoticeKind.RECOVERY, at, alarmed)
+
+
 async def _report(
-    connection: AsyncConnection, alert: Alert, at: datetime, told_before: datetime
+    connection: AsyncConnection,
+    alert: Alert,
+    keys: Sequence[str],
+    at: datetime,
+    told_before: datetime,
 ) -> str | None:
     """Count a condition or open it, and return its id if messages are to be sent."""
-    key = fitting(alert.key, alerts.c.open_key)
-    is_it = alerts.c.open_key == key
+    is_it = alerts.c.open_key.in_(keys)
     count = update(alerts).where(is_it)
     count = count.values(count=alerts.c.count + 1, **_report_values(alert, at))
     if not (await connection.execute(count)).rowcount:
-        values = {**_opened_values(alert, at), "open_key": key}
+        values = {**_opened_values(alert, at), "open_key": keys[0]}
         await connection.execute(insert(alerts).values(values))
         return str(values["alert_id"])
     again = update(alerts).where(is_it, alerts.c.told_at <= told_before).values(told_at=at)
     if not (await connection.execute(again)).rowcount:
         return None
-    return str((await connection.execute(select(alerts.c.alert_id).where(is_it))).scalar_one())
+    found = select(alerts.c.alert_id).where(is_it).order_by(alerts.c.open_key != keys[0])
+    return str((await connection.execute(found)).scalars().first())
 
 
 async def _plan_alarms(

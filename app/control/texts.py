@@ -1,10 +1,13 @@
-"""Texts made to fit a column: what comes from elsewhere may be too long, or no characters at all."""
+"""Texts made to fit a column: what comes from elsewhere may be too long, no characters at all, or another's as well."""
 
+import asyncio
+from collections.abc import Callable
 from typing import Final
 
 from sqlalchemy import Column
 
 from app.control.tables import Exact
+from app.errors import StorageError
 
 
 _CUT: Final = "..."
@@ -26,3 +29,27 @@ def fitting(text: str, column: Column[str]) -> str:
     if len(data) > column.type.length:
         return data[: column.type.length - len(_CUT)].decode(errors="ignore") + _CUT
     return data.decode()
+
+
+class OwnKeys:
+    """
+    Keys of an installation beside those of others in one database.
+
+    Args:
+        find: Names the installation; blocks, raises StorageError. None = the database is nobody else's.
+    """
+
+    def __init__(self, find: Callable[[], str] | None) -> None:
+        self._find = find
+
+    async def owner(self) -> str:
+        """Name the installation; empty = the database is nobody else's, or nobody knows."""
+        try:
+            return await asyncio.to_thread(self._find) if self._find else ""
+        except StorageError:  # what is told as everybody's is told
+            return ""
+
+    async def of(self, key: str, column: Column[str]) -> list[str]:
+        """Return what a key is in a column: that of this installation, and the one of before they named any."""
+        owner = await self.owner()
+        return [fitting(each, column) for each in ([f"{owner}:{key}", key] if owner else [key])]

@@ -164,14 +164,7 @@ class Schedule:
         return self.due_after(max(served))
 
     def due_by(self, now: datetime) -> datetime | None:
-        """
-        Tell whether it is overdue, or when it is due, by what has happened until now.
-
-        What lies ahead is of a clock that was set right since, and has served nothing of now.
-
-        Returns:
-            As `next_due`.
-        """
+        """Return `next_due` by what has come until now; what lies ahead is of a clock that was set right since."""
         if not self.enabled:
             return None
         served = [at for at in (self.updated_at, self.last_success_at) if at and _has_come(at, now)]
@@ -185,13 +178,19 @@ class Schedule:
         due = self.due_after(served) if served and _has_come(served, now) else now
         return due is not None and due <= now
 
+    @property
+    def is_served(self) -> bool:
+        """Whether a backup came of the last run that was begun, as far as it was noted."""
+        begun, success = self.last_run_at, self.last_success_at
+        # A backup knows its time to the second.
+        return bool(begun and success and success >= begun.replace(microsecond=0))
+
     def is_begun(self, now: datetime) -> bool:
         """Tell whether somebody, of whatever state directory, began a moment ago and has not said how it ended."""
         begun = self.last_run_at
         if begun is None or self.last_error or not timedelta() <= now - begun < GRACE:
             return False
-        # A backup knows its time to the second.
-        return self.last_success_at is None or self.last_success_at < begun.replace(microsecond=0)
+        return not self.is_served
 
     def as_of(self, now: datetime) -> "Schedule":
         """Return it as it is when the clock was set back: what it has done was done until now."""

@@ -225,10 +225,16 @@ class AuditStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AlertFilter:
-    """Which conditions a list shows; None or empty = no condition."""
+    """
+    Which conditions a list shows; None or empty = no condition.
+
+    Attributes:
+        is_own: Whether those of other installations on the same control database are left out; of open ones alone.
+    """
 
     is_open: bool | None = None
     kinds: tuple[AlertKind, ...] = ()
+    is_own: bool = False
 
 
 class AlertStore(Protocol):

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -11,7 +12,7 @@ from app.control.database import ControlDatabase
 from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.alerts.notice import Delivery, NoticeKind
 from app.domain.stores import AlertFilter, AlertStore, Page
-from app.errors import InvalidRequestError
+from app.errors import InvalidRequestError, StorageFullError
 
 
 NOON = datetime(2026, 1, 31, 12, 0, 0, 123456, tzinfo=UTC)
@@ -192,6 +193,32 @@ async def test_many_who_see_a_condition_at_once_open_one(control, control_addres
     assert (told.count(True), total, record.count) == (1, 1, 10)
     assert len(await log(store)) == 2
     await database.close()
+
+
+async def test_installations_have_conditions_of_their_own(control, store):
+    """On one database: what is well with one says nothing of the other; what is of before they were told apart is both's."""
+    first, second_one = (AlertRecords(control, partial(str, owner * 16)) for owner in "ab")
+    assert await raised(store, targets=("a",))
+    assert not await raised(first, targets=("a",))
+    assert await first.resolve(DISK.key, second(1), "there is room")
+    assert not await second_one.resolve(DISK.key, second(1), "there is room")
+
+    assert await raised(first, second(2), targets=("a",))
+    assert await raised(second_one, second(2), targets=("a",))
+    own = AlertFilter(is_open=True, kinds=(AlertKind.DISK,), is_own=True)
+    assert [(await each.list(own, NEWEST))[1] for each in (first, second_one)] == [1, 1]
+    assert (await first.list(AlertFilter(is_open=True), NEWEST))[1] == 2
+    assert await first.resolve(DISK.key, second(3), "there is room")
+    assert [(await each.list(own, NEWEST))[1] for each in (first, second_one)] == [0, 1]
+
+    def unknown() -> str:
+        raise StorageFullError("runs: full")
+
+    lost = AlertRecords(control, unknown)
+    assert await raised(lost, second(4), targets=("a",))
+    assert (await first.list(own, NEWEST))[1] == 1
+    assert await lost.resolve(DISK.key, second(5), "there is room")
+    assert (await second_one.list(own, NEWEST))[1] == 1
 
 
 async def test_a_refused_message_is_tried_again_later(store):

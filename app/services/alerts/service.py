@@ -128,7 +128,7 @@ class AlertService:
 
     async def raised(self, kind: AlertKind) -> Collection[str] | None:
         """Tell what the conditions of a kind that last are about; None = nobody knows."""
-        wanted = AlertFilter(is_open=True, kinds=(kind,))
+        wanted = AlertFilter(is_open=True, kinds=(kind,), is_own=True)
         try:
             found, _ = await self._store.list(wanted, Page(_MOST_OPEN, sort="-opened_at"))
         except AppError:

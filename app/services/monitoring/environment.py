@@ -196,6 +196,11 @@ class EnvironmentMonitor:
         for schedule in schedules:
             await self._check_overdue(schedule, now)
             await self._check_missed(schedule)
+            if (
+                schedule.is_served
+            ):  # by whichever machine; who has made it ends the alerts of its own alone
+                message = f"schedule {schedule.name} has a backup of its last run"
+                await self._alarm.resolve(AlertKind.FAILURE, schedule.name, message)
         self._missed = {schedule.name: schedule.missed for schedule in schedules}
 
     async def _check_overdue(self, schedule: Schedule, now: datetime) -> None:

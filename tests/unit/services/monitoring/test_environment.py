@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import pytest_asyncio
 
-from app.domain.alerts.alert import AlertKind
+from app.domain.alerts.alert import Alert, AlertKind
 from app.domain.places.sizes import size
 from app.domain.schedule import Frequency, Schedule
 from tests.fixtures.archives import NOON, forge, write_backup
@@ -162,6 +162,22 @@ async def test_a_schedule_without_a_success_for_too_long_is_overdue(installation
     plan(installation, replace(NIGHTLY, last_success_at=installation.clock.at))
     await monitor.check()
     assert raised(installation) == set()
+
+
+async def test_a_failure_is_over_with_the_backup_of_another_machine(installation):
+    """Which `schedule.json` tells of; not by one of before, when the end of the last run could not be noted."""
+    failure = Alert(AlertKind.FAILURE, "nightly", "the backup has failed")
+    began = installation.clock.at - timedelta(hours=1, microseconds=5)
+    before = replace(NIGHTLY, last_run_at=began, last_success_at=began - timedelta(days=1))
+    monitor = installation.environment_monitor()
+    await installation.alerts.raise_alert(failure)
+    plan(installation, before)
+    await monitor.check()
+    assert installation.alerts.about(AlertKind.FAILURE) == ["nightly"]
+
+    plan(installation, replace(before, last_success_at=began.replace(microsecond=0)))
+    await monitor.check()
+    assert installation.alerts.about(AlertKind.FAILURE) == []
 
 
 async def test_a_schedule_that_never_had_a_backup_is_overdue_too(installation):
