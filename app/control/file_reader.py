@@ -12,7 +12,10 @@ import errno
 import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -28,6 +31,8 @@ _UNKNOWN: Final = -1
 # What is asked again and again has a row or a few, and it is one login for each person; more is forgotten.
 _FEW_ROWS: Final = 8
 _MOST_KNOWN: Final = 64
+# As many as requests are answered at once on a small machine.
+_MOST_THREADS: Final = 4
 _Identity = tuple[int, int]
 _Key = tuple[Executable, frozenset[tuple[str, object]]]
 
@@ -108,6 +113,9 @@ class FileReader:
     """
     Reads the file of a control database; nothing can be written through it.
 
+    It has threads of its own: those that all share may wait for a disk of backups that does not answer, and whoever
+    tells people of that reads here first.
+
     Args:
         url: Of the file.
         prepare: Called before it is first opened, to make it or to refuse.
@@ -117,6 +125,7 @@ class FileReader:
         self._prepare = prepare
         self._url = url.set(drivername="sqlite")
         self._engine: Engine | None = None
+        self._threads: ThreadPoolExecutor | None = None
         self._watcher: sqlite3.Connection | None = None
         self._known: dict[_Key, Sequence[RowMapping]] = {}
         self._version = _UNKNOWN
@@ -132,7 +141,11 @@ class FileReader:
         if version != _UNKNOWN and (known := self._known.get(key)) is not None:
             return known
         kept = self._known
-        found = await asyncio.to_thread(_read, engine, query, parameters)
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(_MOST_THREADS, thread_name_prefix="control")
+        # As asyncio.to_thread does: the lines of the thread are those of this task.
+        work = partial(copy_context().run, _read, engine, query, parameters)
+        found = await asyncio.get_running_loop().run_in_executor(self._threads, work)
         # Read after the look: what was committed in between shows at the next one.
         if len(found) <= _FEW_ROWS:
             kept[key] = found
@@ -153,9 +166,12 @@ class FileReader:
     def close(self) -> None:
         """Close all connections that nobody uses; the others close when they are given back."""
         engine, self._engine = self._engine, None
+        threads, self._threads = self._threads, None
         watcher, self._watcher, self._version = self._watcher, None, _UNKNOWN
         if watcher is not None:
             watcher.close()
+        if threads is not None:
+            threads.shutdown(wait=False)
         if engine is not None:
             engine.dispose()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final
 
 from sqlalchemy import Column
@@ -41,13 +42,14 @@ class OwnKeys:
 
     def __init__(self, find: Callable[[], str] | None) -> None:
         self._find = find
+        self._known = ""
 
     async def owner(self) -> str:
         """Name the installation; empty = the database is nobody else's, or nobody knows."""
-        try:
-            return await asyncio.to_thread(self._find) if self._find else ""
-        except StorageError:  # what is told as everybody's is told
-            return ""
+        if self._find and not self._known:
+            with suppress(StorageError):  # what is told as everybody's is told
+                self._known = await asyncio.to_thread(self._find)
+        return self._known
 
     async def of(self, key: str, column: Column[str]) -> list[str]:
         """Return what a key is in a column: that of this installation, and the one of before they named any."""

@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import logging
+import threading
 import time
 from contextlib import suppress
 from datetime import timedelta
@@ -231,6 +232,23 @@ async def test_without_a_control_database_an_alarm_is_sent_at_once(alerting, end
 
     assert [kind for kind, _ in texts(endpoint)] == ["failure", "success"]
     assert "Alert, not recorded: less than 1 GB is free" in caplog.text
+
+
+async def test_people_are_told_though_all_threads_wait_for_a_disk(alerting, endpoint):
+    """One that does not answer is what they are to be told of."""
+    answers = threading.Event()
+    waiting = [asyncio.create_task(asyncio.to_thread(answers.wait)) for _ in range(40)]
+    service = alerting.service(hook(endpoint))
+    try:
+        async with asyncio.timeout(60), working(service):
+            await service.raise_alert(DISK)
+            await alerting.until(service, ("alarm", 1, ""))
+            await service.resolve(DISK.kind, DISK.about, "it answers")
+            await alerting.until(service, ("recovery", 1, ""))
+    finally:
+        answers.set()
+        await asyncio.gather(*waiting)
+    assert [kind for kind, _ in texts(endpoint)] == ["failure", "success"]
 
 
 async def test_a_control_database_that_comes_back_tells_nothing_twice(alerting, endpoint):
