@@ -43,6 +43,21 @@ LIMITED = (
     "GRANT EXECUTE ON beta.* TO 'eve'@'%'",
     "REVOKE INSERT ON alpha.* FROM 'eve'@'%'",
 )
+NESTED = (
+    "CREATE DATABASE alpha",
+    "CREATE ROLE a_outer",
+    "CREATE ROLE b_inner",
+    "GRANT b_inner TO a_outer",
+    "GRANT SELECT ON alpha.* TO b_inner",
+    "GRANT INSERT ON alpha.* TO a_outer",
+)
+UNLIKELY = (
+    "CREATE DATABASE alpha",
+    "CREATE USER 'opt'@'%' IDENTIFIED BY 'secret of opt'",
+    "GRANT USAGE ON *.* TO 'opt'@'%' WITH GRANT OPTION",
+    "CREATE USER 'mysql'@'%' IDENTIFIED BY 'secret of mysql'",
+    "GRANT SELECT ON alpha.* TO 'mysql'@'%'",
+)
 ACCOUNTS = ("reader", "'ann'@'%'", "'bob'@'localhost'")
 
 
@@ -84,6 +99,80 @@ async def test_accounts_and_objects_load_in_one_pass(own_server, tmp_path):
 
     assert [text for text in manifest.warnings if "root" not in text] == []
     assert [text for text in result.warnings if "root" not in text] == []
+
+
+@pytest.mark.differs("mysql", reason="a role of MySQL is an account like others")
+async def test_rights_of_a_role_are_not_those_of_one_that_holds_it(own_server, tmp_path):
+    """With the rights of a role MariaDB lists those of the roles that it holds, and one of them may be there."""
+    with own_server() as source, own_server() as outer, own_server() as inner:
+        with Sql(source.url) as sql:
+            sql.script(NESTED)
+        for server, role in ((outer, "a_outer"), (inner, "b_inner")):
+            with Sql(server.url) as sql:
+                sql.run(f"CREATE ROLE {role}")
+        before = rights(inner.url, "b_inner")
+        here, has_outer, has_inner = (
+            Backstay(server.url, tmp_path / "backups") for server in (source, outer, inner)
+        )
+        manifest = await here.backup("alpha", accounts=True)
+        await has_outer.restore(manifest, accounts=True)
+        result = await has_inner.restore(manifest, accounts=True)
+
+        assert rights(outer.url, "b_inner") == rights(source.url, "b_inner")
+        assert rights(inner.url, "b_inner") == before
+        for backstay in (here, has_outer, has_inner):
+            await backstay.target.close()
+
+    assert "account b_inner exists and was left as it is" in result.warnings
+
+
+async def test_accounts_that_look_like_nothing_come_back(own_server, tmp_path):
+    """The right to grant alone is printed beside USAGE, and a name of the server's own has another host."""
+    with own_server() as source, own_server() as target:
+        with Sql(source.url) as sql:
+            sql.script(UNLIKELY)
+        here, there = (Backstay(server.url, tmp_path / "backups") for server in (source, target))
+        manifest = await here.backup("alpha", accounts=True)
+        result = await there.restore(manifest, accounts=True)
+
+        names = ("'opt'@'%'", "'mysql'@'%'")
+        assert rights(target.url, *names) == rights(source.url, *names)
+        assert "GRANT OPTION" in str(rights(target.url, "'opt'@'%'"))
+        for backstay in (here, there):
+            await backstay.target.close()
+
+    assert [text for text in result.warnings if "root" not in text] == []
+
+
+@pytest.mark.differs("mysql", reason="it makes no account by a GRANT")
+async def test_no_grant_makes_an_account(own_server, tmp_path):
+    """An account that could not be made gets no rights: MariaDB would make one without a password."""
+    with own_server() as source, own_server() as by_us, own_server() as by_hand:
+        with Sql(source.url) as sql:
+            sql.script([
+                "CREATE DATABASE alpha",
+                "INSTALL SONAME 'auth_ed25519'",
+                "CREATE USER 'eve'@'%' IDENTIFIED VIA ed25519 USING PASSWORD('secret of eve')",
+                "GRANT SELECT ON alpha.* TO 'eve'@'%'",
+            ])
+        here, us, hand = (
+            Backstay(server.url, tmp_path / "backups") for server in (source, by_us, by_hand)
+        )
+        manifest = await here.backup("alpha", accounts=True)
+        result = await us.restore(manifest, accounts=True)
+        with Sql(by_hand.url) as sql:
+            sql.run("CREATE DATABASE alpha")
+        hand.plain_load(manifest, "alpha", "--force")
+
+        for server in (by_us, by_hand):
+            with Sql(server.url) as sql:
+                assert sql.run("SELECT User FROM mysql.user WHERE User = 'eve'") == []
+        for backstay in (here, us, hand):
+            await backstay.target.close()
+
+    said = [text for text in result.warnings if text.startswith("account eve@%: ")]
+    assert "1524" in said[0]  # no such plugin
+    assert "1133" in said[1]  # no such account
 
 
 @NO_PACKAGES

@@ -133,3 +133,21 @@ async def test_a_package_is_replaced_with_its_body(backstay, sql, database, offi
     assert_same(then, snapshot(backstay.url, database, grants=True))
     await backstay.recoveries.undo(result.restore_id)
     assert_same(before, snapshot(backstay.url, database, grants=True))
+
+
+async def test_an_account_that_is_gone_stays_gone(backstay, sql, database):
+    """What it could call is put back by an undo, its rights are not: MariaDB would make it, without a password."""
+    user = f"u_{database[-8:]}"
+    sql.script([
+        "CREATE PROCEDURE called() SELECT 1",
+        f"CREATE USER '{user}'@'%' IDENTIFIED BY 'secret'",
+        f"GRANT EXECUTE ON PROCEDURE `{database}`.called TO '{user}'@'%'",
+    ])
+    result = await backstay.restore(await backstay.backup(database))
+    sql.run(f"DROP USER '{user}'@'%'")
+
+    undo = await backstay.recoveries.undo(result.restore_id)
+
+    assert sql.run(f"SELECT User FROM mysql.user WHERE User = '{user}'") == []
+    (warning,) = undo.warnings
+    assert warning.startswith(f"procedure {database}.called: the grant to {user}@% is gone")

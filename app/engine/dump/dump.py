@@ -36,7 +36,7 @@ from app.engine.rows.partitions import goes_below, signed
 from app.engine.rows.queries import TableSql
 from app.engine.rows.rules import RULES, find_broken, list_breakable
 from app.engine.rows.stored import Repeatable, find_session
-from app.engine.schema.accounts import AccountScript, account_statements
+from app.engine.schema.accounts import NO_ACCOUNTS, AccountScript, account_statements
 from app.engine.schema.databases import Schema
 from app.engine.schema.definitions import exact_definition
 from app.engine.schema.foreign_keys import list_loose
@@ -300,7 +300,7 @@ class Dump:
 
     async def _write_accounts(self, statements: Sequence[Statement]) -> None:
         if statements:
-            await self._sink.append(MemberKind.OBJECTS, statements)
+            await self._sink.append(MemberKind.OBJECTS, [NO_ACCOUNTS, *statements])
 
     async def _write_phase(
         self, schemas: Sequence[Schema], phase: Sequence[Sequence[Statement]]

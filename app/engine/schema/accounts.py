@@ -10,18 +10,19 @@ from collections.abc import AsyncIterator, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from app.domain.backups.manifest import Manifest, MemberKind, StatementEntry, StatementKind
+from app.domain.backups.manifest import Manifest, MemberKind, StatementKind
 from app.domain.ports import MemberSource, Statement
 from app.engine.server.connection import Session
-from app.engine.sql.ddl import is_quoted, tokens
+from app.engine.sql.ddl import is_quoted, tokens, unquoted_name, unquoted_parts
 from app.engine.sql.quoting import about_package, quote, quote_text
 from app.errors import DatabaseError, ManifestError, StatementError
 
 
-# Made by the server itself.
+# Made by the server itself, for this host alone.
 _SYSTEM: Final = frozenset(
     {"mariadb.sys", "mysql", "mysql.sys", "mysql.session", "mysql.infoschema"},
 )
+_SYSTEMS_HOST: Final = "localhost"
 # MariaDB's role of everybody: it is there, and cannot be made, quoted or given a password.
 _EVERYBODY: Final = "PUBLIC"
 # Accounts by host name on a server that resolves no names.
@@ -33,6 +34,15 @@ _SECOND_PASSWORDS: Final = (
 _INVISIBLE: Final = frozenset({1133, 1141})
 _LEGAL: Final = (b"CREATE USER ", b"CREATE ROLE ", b"GRANT ", b"REVOKE ", b"SET DEFAULT ROLE ")
 _NOTHING: Final = "GRANT USAGE ON *.*"
+# Source: https://mariadb.com/kb/en/sql-mode/#no_auto_create_user
+_KEEPS_OUT: Final = "NO_AUTO_CREATE_USER"
+# For the client, which goes on with --force where an account could not be made.
+NO_ACCOUNTS: Final = Statement(
+    StatementKind.TEXT,
+    f"/*M! SET SESSION sql_mode = CONCAT_WS(',', @@SESSION.sql_mode, '{_KEEPS_OUT}') */;\n".encode(),
+)
+_OPTION: Final = "GRANT OPTION"
+_TO: Final = re.compile(r" TO (PUBLIC\b|\Z)")
 _ON_PACKAGE: Final = re.compile(rb"GRANT [A-Z ,]+ ON PACKAGE\b")
 _ON_ROUTINE: Final = re.compile(r"GRANT [A-Z ,]+ ON (?:PROCEDURE|FUNCTION|PACKAGE)\b")
 _COLUMNS: Final = re.compile(rb"\(([^()]*)\)")
@@ -65,7 +75,11 @@ async def read_accounts(session: Session) -> list[Account]:
     is_role = "is_role" if session.flavor.roles_are_marked else "'N'"
     rows = await session.texts(f"SELECT User, Host, {is_role} FROM mysql.user ORDER BY User, Host")
     accounts = [Account(user, host, role == "Y") for user, host, role in rows]
-    found = [account for account in accounts if account.user not in _SYSTEM]
+    found = [
+        account
+        for account in accounts
+        if account.user not in _SYSTEM or account.host != _SYSTEMS_HOST
+    ]
     return sorted(found, key=lambda account: not account.role)
 
 
@@ -117,9 +131,8 @@ async def account_statements(session: Session) -> AccountScript:
             defaults[default] = account.label
         for (line,) in lines:
             grant = _without_password(line)
-            if not grant.startswith(_NOTHING):
-                # A role's grants are listed again under each role that holds it.
-                grants.setdefault(grant, account.label)
+            if _gives_something(grant):
+                grants.setdefault(grant, _role_of(grant) or account.label)
     ordered = sorted(grants.items(), key=lambda item: item[0].startswith("SET DEFAULT"))
     written = [_statement(*item) for item in (*ordered, *defaults.items())]
     on_routines = [found for found in written if _ON_ROUTINE.match(found.sql.decode())]
@@ -137,6 +150,13 @@ async def _second_passwords(session: Session) -> list[str]:
         f"account {name}@{host} has a second password (RETAIN CURRENT PASSWORD), which is not in the backup"
         for name, host in rows
     ]
+
+
+async def make_no_accounts(session: Session) -> None:
+    """Let a session grant nothing to accounts that are not there: MariaDB would make them, without a password."""
+    if _KEEPS_OUT not in session.flavor.needless_modes:
+        mode = f"CONCAT_WS(',', @@SESSION.sql_mode, {quote_text(_KEEPS_OUT)})"
+        await session.query(f"SET SESSION sql_mode = {mode}")
 
 
 async def load_accounts(session: Session, manifest: Manifest, source: MemberSource) -> list[str]:
@@ -158,13 +178,14 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
         for name in sorted(unlimited - here)
     ]
     kept = set()
-    async for entry, text in _account_texts(manifest, source):
-        if not text.startswith(_LEGAL) or not _takes_own(entry.name, text):
+    await make_no_accounts(session)  # one that could not be made gets no rights either
+    async for name, text in _account_texts(manifest, source):
+        if not text.startswith(_LEGAL) or not _takes_own(name, text):
             raise ManifestError("what is listed as an account is none")
-        if entry.name in here:
-            kept.add(entry.name)
+        if name in here:
+            kept.add(name)
             continue
-        if entry.name in unlimited and (text.startswith(b"REVOKE ") or _GLOBAL.match(text)):
+        if name in unlimited and (text.startswith(b"REVOKE ") or _GLOBAL.match(text)):
             continue
         try:
             is_plain = not _ON_PACKAGE.match(text)
@@ -172,7 +193,7 @@ async def load_accounts(session: Session, manifest: Manifest, source: MemberSour
                 text if is_plain else about_package(text.decode().removesuffix(";\n")), redact=True
             )
         except DatabaseError as exc:
-            warnings.append(f"account {entry.name}: {exc}")
+            warnings.append(f"account {name}: {exc}")
     left = [f"account {name} exists and was left as it is" for name in sorted(kept)]
     return [*left, *warnings, *await _compare(session, manifest, source, here | unlimited)]
 
@@ -194,9 +215,9 @@ async def _compare(
     texts = (*script.made, *script.grants, *script.on_routines)
     there = {_in_order(found.sql) for found in texts}
     different = {
-        entry.name
-        async for entry, text in _account_texts(manifest, source)
-        if entry.name not in leave and _in_order(text) not in there
+        name
+        async for name, text in _account_texts(manifest, source)
+        if name not in leave and _in_order(text) not in there
     }
     return [
         f"account {name}: not all of its rights are as in the backup" for name in sorted(different)
@@ -213,14 +234,15 @@ def _takes_own(label: str, text: bytes) -> bool:
 
 async def _account_texts(
     manifest: Manifest, source: MemberSource
-) -> AsyncIterator[tuple[StatementEntry, bytes]]:
-    """Yield the statements about accounts, in their order."""
+) -> AsyncIterator[tuple[str, bytes]]:
+    """Yield the statements about accounts in their order, each behind the name of its account."""
     for member in manifest.members:
         if member.kind is MemberKind.OBJECTS and not member.database:
             texts = await source.read(member)
             for entry, text in zip(member.statements, texts, strict=True):
                 if entry.kind is StatementKind.ACCOUNT:
-                    yield entry, text
+                    # Earlier versions named those to a role after another one that holds it.
+                    yield _role_of(text.decode("utf-8", "replace")) or entry.name, text
 
 
 async def _existing(session: Session) -> list[Account]:
@@ -228,17 +250,35 @@ async def _existing(session: Session) -> list[Account]:
     found = await read_accounts(session)
     if any(account.sql == _EVERYBODY for account in found):
         rows = await session.texts(f"SHOW GRANTS FOR {_EVERYBODY}")
-        if all(line.startswith(_NOTHING) for (line,) in rows):
+        if not any(_gives_something(line) for (line,) in rows):
             return [account for account in found if account.sql != _EVERYBODY]
     return found
+
+
+def _gives_something(grant: str) -> bool:
+    """Tell whether a grant gives more than the account itself; limits and passwords are of the account."""
+    return not grant.startswith(_NOTHING) or _OPTION in "".join(unquoted_parts(grant))
+
+
+def _role_of(grant: str) -> str:
+    """
+    Name the role that a grant is to.
+
+    Returns:
+        Its name; with the grants to a role a server lists those to the roles that it holds. Empty when it is to a user.
+    """
+    parts = [*tokens(grant), "", ""]
+    for part, name, after in zip(parts, parts[1:], parts[2:], strict=False):
+        found = None if is_quoted(part) else _TO.search(part)
+        if found and not after.startswith("@"):
+            return found[1] or unquoted_name(name)
+    return ""
 
 
 async def _unlimited(session: Session, manifest: Manifest, source: MemberSource) -> set[str]:
     """Name the accounts that would get rights here which a REVOKE should take away, and cannot."""
     limited = {
-        entry.name
-        async for entry, text in _account_texts(manifest, source)
-        if text.startswith(b"REVOKE ")
+        name async for name, text in _account_texts(manifest, source) if text.startswith(b"REVOKE ")
     }
     if not limited or await session.scalar("SELECT @@GLOBAL.partial_revokes") == "1":
         return set()

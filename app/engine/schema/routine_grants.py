@@ -13,6 +13,7 @@ from typing import Final
 
 from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.journal import RoutineGrant
+from app.engine.schema.accounts import make_no_accounts
 from app.engine.schema.objects import ROUTINE_TYPES
 from app.engine.server.connection import Session
 from app.engine.sql.quoting import about_package, qualified, quote, quote_text, same_name
@@ -92,6 +93,7 @@ async def ensure_grants(
     held: dict[tuple[ObjectKind, str, str, str], set[str]] = defaultdict(set)
     for grant in here or ():
         held[_key(grant)] |= set(grant.rights)
+    await make_no_accounts(session)
     warnings = []
     for grant in wanted:
         if missing := set(grant.rights) - held[_key(grant)]:
