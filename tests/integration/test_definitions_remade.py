@@ -54,6 +54,24 @@ TABLES = {
         ),
         "INSERT INTO t SELECT 9000 - seq, seq, REPEAT(CONCAT(MD5(seq), ' '), 60) FROM seq_1_to_3000",
     ],
+    "a function and a procedure of one name, which use a view": [
+        "CREATE TABLE t (id INT PRIMARY KEY)",
+        "CREATE VIEW v AS SELECT id FROM t",
+        "CREATE PROCEDURE total() SELECT id FROM v",
+        "CREATE FUNCTION total() RETURNS INT READS SQL DATA RETURN (SELECT MAX(id) FROM v)",
+        "CREATE VIEW w AS SELECT total() AS x",
+        "INSERT INTO t VALUES (1)",
+    ],
+    "an aggregate function that names a view": [
+        "CREATE TABLE t (id INT PRIMARY KEY)",
+        "CREATE VIEW s AS SELECT id FROM t",
+        (
+            "CREATE AGGREGATE FUNCTION total(x INT) RETURNS INT DETERMINISTIC BEGIN DECLARE s INT DEFAULT 0;"
+            " DECLARE CONTINUE HANDLER FOR NOT FOUND RETURN s; LOOP FETCH GROUP NEXT ROW; SET s = s + x; END LOOP; END"
+        ),
+        "CREATE VIEW w AS SELECT total(id) AS x FROM s",
+        "INSERT INTO t VALUES (1), (2)",
+    ],
     "events that are over, and one that is not": [
         "SET timestamp = 1",
         "CREATE EVENT once ON SCHEDULE AT '2001-01-01 00:00:00' DISABLE DO SELECT 1",
@@ -107,6 +125,7 @@ OTHERS = {
 
 # Of MariaDB alone, by the reason why MySQL has no such definitions.
 NOT_OF_MYSQL = {
+    "an aggregate function that names a view": "it has no aggregate functions of SQL",
     "a cascading foreign key on the base of a stored column": "it lets no cascade change a base of stored columns",
     "temporal columns of an old version": "it opens no temporal columns of old versions",
     "options that no engine knows": "it refuses options that no engine knows",

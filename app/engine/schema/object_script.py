@@ -19,7 +19,7 @@ from app.engine.schema.databases import Schema
 from app.engine.schema.definitions import TAKEN_AWAY
 from app.engine.schema.objects import ROUTINE_KINDS, Definition
 from app.engine.sql.contained import LONG_AGO, NOW
-from app.engine.sql.ddl import is_text, tokens
+from app.engine.sql.ddl import is_text, tokens, unquoted_parts
 from app.engine.sql.events import disabled_event, last_time, schedule
 from app.engine.sql.quoting import quote, quote_text
 from app.engine.sql.references import with_databases
@@ -32,6 +32,8 @@ RESET: Final = (
 )
 # Up to the return type; MariaDB and MySQL print the characteristics on lines of their own after it.
 _SIGNATURE: Final = re.compile(r"CREATE .*?\) RETURNS [^\n]*", re.DOTALL)
+# An aggregate function that asks for no row is refused.
+_OF_NO_ROWS: Final = "BEGIN DECLARE CONTINUE HANDLER FOR NOT FOUND RETURN NULL; LOOP FETCH GROUP NEXT ROW; END LOOP; END"
 _EXECUTE: Final = b"EXECUTE IMMEDIATE @backstay_sql;\n"
 # Kinds that are made anew without being dropped: views replace placeholders, triggers went with tables.
 _REPLACED: Final = frozenset({ObjectKind.VIEW, ObjectKind.TRIGGER})
@@ -72,7 +74,7 @@ def object_phases(
     views = [definition for definition in definitions if definition.entry.kind is ObjectKind.VIEW]
     routines = [definition for definition in definitions if definition.entry.kind in ROUTINE_KINDS]
     events = [definition for definition in definitions if definition.entry.kind is ObjectKind.EVENT]
-    stubs = {routine.entry.name: stub for routine in routines if (stub := _stub(routine, views))}
+    stubs = {routine: stub for routine in routines if (stub := _stub(routine, views))}
     triggers = chain.from_iterable(
         write.compound(definition, StatementKind.TRIGGER, definition.sql)
         for definition in definitions
@@ -82,7 +84,7 @@ def object_phases(
         [_placeholder(view) for view in views if view.entry.valid and not _is_document(view)],
         list(write.routines(routines, stubs)),
         list(chain.from_iterable(map(write.view, _by_need(views)))),
-        list(write.real(routine for routine in routines if routine.entry.name in stubs)),
+        list(write.real(stubs)),
         [*triggers, *write.events(events), Statement(StatementKind.SESSION, RESET)],
     )
 
@@ -130,7 +132,11 @@ def _stub(routine: Definition, views: Sequence[Definition]) -> str:
     if not any(view.entry.name in routine.sql for view in views):
         return ""
     signature = _SIGNATURE.match(routine.sql)
-    return f"{signature[0]}\n    NO SQL\nRETURN NULL" if signature else ""
+    if signature is None:
+        return ""
+    head = "".join(unquoted_parts(signature[0])).partition("(")[0]
+    body = _OF_NO_ROWS if " AGGREGATE " in head else "RETURN NULL"
+    return f"{signature[0]}\n    NO SQL\n{body}"
 
 
 def _by_need(views: Sequence[Definition]) -> list[Definition]:
@@ -173,11 +179,11 @@ class _Writer:
     prepared: bool
 
     def routines(
-        self, routines: Sequence[Definition], stubs: Mapping[str, str]
+        self, routines: Sequence[Definition], stubs: Mapping[Definition, str]
     ) -> Iterator[Statement]:
         """Write routines, or what stands in for some of them."""
         for routine in routines:
-            stub = stubs.get(routine.entry.name, "")
+            stub = stubs.get(routine, "")
             kind = StatementKind.PLACEHOLDER if stub else StatementKind.ROUTINE
             yield from self.compound(routine, kind, stub or routine.sql)
 
