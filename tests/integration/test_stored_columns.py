@@ -287,6 +287,33 @@ async def test_rules_that_rows_keep_in_one_time_zone_are_named_and_refused(backs
     assert "UNIQUE KEY `by_day` of" in str(problem)
 
 
+@pytest.mark.differs(
+    "mariadb", reason="it loads without asking CHECKs, and has no keys of expressions"
+)
+async def test_rules_that_ask_other_variables_are_named_and_refused(backstay, sql, database):
+    """Rules over no TIMESTAMP may ask a session too: its language, time zone, digits."""
+    sql.script([
+        "SET lc_time_names = 'de_DE', time_zone = '+08:00', div_precision_increment = 0",
+        (
+            "CREATE TABLE t (id INT PRIMARY KEY, d DATE, n INT, CONSTRAINT day CHECK (DAYNAME(d) = 'Mittwoch'),"
+            " CONSTRAINT at CHECK (FROM_UNIXTIME(n) >= '2020-01-01'), CONSTRAINT part CHECK (id / 3 = 0))"
+        ),
+        "INSERT INTO t VALUES (1, '2020-01-01', UNIX_TIMESTAMP('2020-01-01'))",
+        "SET lc_time_names = 'en_US', time_zone = '+00:00', div_precision_increment = 4",
+    ])
+
+    manifest = await backstay.backup(database)
+    forecast = await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
+
+    assert manifest.databases[0].tables[0].unrepeatable == (
+        "CHECK `at`",
+        "CHECK `day`",
+        "CHECK `part`",
+    )
+    assert len(manifest.warnings) == len(manifest.databases[0].tables[0].unrepeatable)
+    assert "CHECK `day` of" in str(forecast.problems[0])
+
+
 @pytest.mark.differs("mariadb", reason="it reads a definition as its author did")
 async def test_texts_that_another_mode_reads_otherwise_are_named_and_refused(
     backstay, sql, database

@@ -20,14 +20,16 @@ from app.errors import StatementError
 # How what `find_broken` returns begins.
 RULES: Final = ("CHECK `", "UNIQUE KEY `")
 _BEFORE_CONDITION: Final = " CHECK "
-# The dictionary prints a backslash four times, and a quote behind one.
+# The dictionary prints a backslash four times, and a quote behind one. The others ask a variable of the session:
+# its time zone, first day of a week, language, or the digits of a quotient.
+_ODD: Final = r"RLIKE '[\\\\]{{2}}|unix|week|name|format|str_to_date|/'"
 _SCHEMAS: Final = ("CONSTRAINT_SCHEMA", "TABLE_SCHEMA")
-_ESCAPED: Final = (
+_ASKING: Final = (
     "SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.CHECK_CONSTRAINTS"
     " JOIN information_schema.TABLE_CONSTRAINTS USING (CONSTRAINT_SCHEMA, CONSTRAINT_NAME)"
-    " WHERE {} AND LOCATE(REPEAT(CHAR(92), 2), CHECK_CLAUSE)"
+    f" WHERE {{}} AND CHECK_CLAUSE {_ODD}"
     " UNION SELECT TABLE_SCHEMA, TABLE_NAME FROM information_schema.STATISTICS"
-    " WHERE {} AND NOT NON_UNIQUE AND LOCATE(REPEAT(CHAR(92), 2), EXPRESSION)"
+    f" WHERE {{}} AND NOT NON_UNIQUE AND EXPRESSION {_ODD}"
 )
 _PREFIX: Final = re.compile(r"(`(?:[^`]|``)+`)(\(\d+\))")
 
@@ -48,16 +50,16 @@ async def list_breakable(
     """
     if session.flavor.vendor != "mysql" or not databases:
         return set()
-    escaped = {
+    asking = {
         (database, name)
         for database, name in await session.texts(
-            _ESCAPED.format(*(same_names(column, databases) for column in _SCHEMAS))
+            _ASKING.format(*(same_names(column, databases) for column in _SCHEMAS))
         )
     }
     return {
         sql.table.label
         for sql in queries
-        if (sql.table.database, sql.table.name) in escaped
+        if (sql.table.database, sql.table.name) in asking
         or any(column.data_type == "timestamp" for column in sql.table.entry.columns)
     }
 
