@@ -220,3 +220,37 @@ async def test_locks_are_given_back_before_the_connection_ends(backstay, databas
         async with hold_locks(session, [database]):
             assert await is_locked(session, database)
         assert not await is_locked(session, database)
+
+
+# -- names that begin alike ------------------------------------------------------------------------
+
+
+async def test_databases_whose_long_names_begin_alike_change_places_together(
+    backstay, sql, database
+):
+    """What they have in common takes all the room in the names of their schemas; each has its own all the same."""
+    names = [f"{database}_{'x' * 40}_{end}" for end in "abc"]
+    for number, name in enumerate(names):
+        sql.script([
+            f"CREATE DATABASE {name}",
+            f"CREATE TABLE {name}.t (id INT PRIMARY KEY)",
+            f"INSERT INTO {name}.t VALUES ({number})",
+        ])
+    manifest = await backstay.backup(*names)
+    backed_up = [snapshot(backstay.url, name) for name in names]
+    sql.script(f"DELETE FROM {name}.t" for name in names)
+    before = [snapshot(backstay.url, name) for name in names]
+
+    await backstay.recoveries.drill(
+        await backstay.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
+    )
+    result = await backstay.restore(manifest)
+    restored = [snapshot(backstay.url, name) for name in names]
+    undo = await backstay.recoveries.undo(result.restore_id)
+    undone = [snapshot(backstay.url, name) for name in names]
+    await backstay.recoveries.undo(undo.restore_id)
+
+    for name, found, now, then in zip(names, backed_up, restored, undone, strict=True):
+        assert_same(found, now)
+        assert_same(before[names.index(name)], then)
+        assert_same(found, snapshot(backstay.url, name))

@@ -1,7 +1,7 @@
 """Databases: read, created, named and dropped."""
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -183,14 +183,14 @@ async def has_events(session: Session) -> bool:
     return True
 
 
-def staging_name(database: str, restore_id: RestoreId) -> str:
-    """Name the schema where new tables wait."""
-    return _scratch_name(database, "new", restore_id)
+def staging_name(database: str, restore_id: RestoreId, together: Iterable[str] = ()) -> str:
+    """Name the schema where new tables wait; `together` are the databases of the restore."""
+    return _scratch_name(database, "new", restore_id, together)
 
 
-def kept_name(database: str, restore_id: RestoreId) -> str:
-    """Name the schema where old tables are kept."""
-    return _scratch_name(database, "old", restore_id)
+def kept_name(database: str, restore_id: RestoreId, together: Iterable[str] = ()) -> str:
+    """Name the schema where old tables are kept; `together` are the databases of the restore."""
+    return _scratch_name(database, "old", restore_id, together)
 
 
 def scratch_pattern(database: str) -> str:
@@ -216,8 +216,13 @@ def _stem(database: str) -> str:
     return database[: MOST_NAME_CHARACTERS - len("__bk_new_") - ID_DIGITS]
 
 
-def _scratch_name(database: str, word: str, restore_id: RestoreId) -> str:
-    name = f"{_stem(database)}__bk_{word}_{restore_id[-ID_DIGITS:]}"
+def _scratch_name(database: str, word: str, restore_id: RestoreId, together: Iterable[str]) -> str:
+    digits, stem = restore_id[-ID_DIGITS:], _stem(database)
+    # As much of long names as there is room for may be that of others, too: they count on from the id.
+    alike = sorted({name for name in together if _stem(name) == stem} | {database})
+    if number := alike.index(database):
+        digits = f"{(int(digits, 16) + number) % 16**ID_DIGITS:0{ID_DIGITS}x}"
+    name = f"{stem}__bk_{word}_{digits}"
     assert SCRATCH.search(name)  # noqa: S101 - backups of everything leave such schemas out by it
     return name
 

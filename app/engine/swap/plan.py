@@ -99,7 +99,10 @@ async def plan_reversal(
         if gone := sorted(set(swap.outgoing) - there):
             message = f"table {swap.target}.{gone[0]} is not kept any more"
             raise UndoExpiredError(message, hint=journal.way_back)
-    drafts = [reversed_draft(swap, kept_name(swap.target, restore_id)) for swap in journal.swaps]
+    drafts = [
+        reversed_draft(swap, kept_name(swap.target, restore_id, journal.targets))
+        for swap in journal.swaps
+    ]
     return await plan_swaps(session, drafts)
 
 

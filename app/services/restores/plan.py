@@ -106,10 +106,10 @@ def plan_loads(
         )
     options = manifest.options
     partial = bool(request.tables or options.tables or options.exclude_tables or request.data_only)
+    targets = [request.into or database.name for database in chosen]
     loads = []
-    for database in chosen:
-        target = request.into or database.name
-        staging = staging_name(target, restore_id) if restore_id else ""
+    for database, target in zip(chosen, targets, strict=True):
+        staging = staging_name(target, restore_id, targets) if restore_id else ""
         loads.append(
             DatabaseLoad(
                 _without_rows(database) if request.schema_only else database,

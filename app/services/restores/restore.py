@@ -250,7 +250,7 @@ class Restorer:
             SwapDraft(
                 target=database.target,
                 source=database.place,
-                kept=kept_name(database.target, journal.restore_id),
+                kept=kept_name(database.target, journal.restore_id, state.plan.targets),
                 wanted=await wanted_objects(session, state.reader, database),
                 whole=database.whole,
                 foreign_keys=tuple(key for key in load.deferred if key.database == database.target),
@@ -333,7 +333,11 @@ class Restorer:
             began_at=self._clock.now(),
             phase=RestorePhase.LOADING,
             swaps=tuple(
-                SchemaSwap(load.target, load.place, kept_name(load.target, plan.restore_id))
+                SchemaSwap(
+                    load.target,
+                    load.place,
+                    kept_name(load.target, plan.restore_id, plan.targets),
+                )
                 for load in plan.loads
             ),
             logged=logged,

@@ -71,6 +71,19 @@ def test_every_restore_has_schemas_of_its_own():
     assert len({staging_name("x" * 64, restore_id) for restore_id in ids}) == 100
 
 
+def test_databases_of_one_restore_have_schemas_of_their_own():
+    """Also where all that there is room for is the same, and whatever the order in which they are given."""
+    names = [f"{'x' * 50}{number}" for number in range(20)] + ["shop", "x" * 43]
+    last = RestoreId("restore_ffffffffffff")
+
+    found = [staging_name(name, last, names) for name in names]
+
+    assert len(set(found)) == len(names)
+    assert found == [staging_name(name, last, reversed(names)) for name in names]
+    assert all(SCRATCH.search(name) for name in found)
+    assert found[-2] == "shop__bk_new_ffffffffffff"
+
+
 @pytest.mark.parametrize(
     "name", ["shop", "__bk_new_", "a__bk_new_0123456789AB", "__bk_new_0123456789abc"]
 )
