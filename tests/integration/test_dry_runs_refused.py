@@ -49,6 +49,34 @@ async def test_names_and_columns_in_the_way_are_foretold(
     assert [problem.code for problem in forecast.problems] == ([code] if code else [])
 
 
+@pytest.mark.parametrize(
+    "taken",
+    [
+        "CONSTRAINT belongs FOREIGN KEY (id) REFERENCES p (id)",
+        pytest.param(
+            "CONSTRAINT positive CHECK (id > 0)",
+            marks=pytest.mark.differs("mariadb", reason="each of its tables names its own CHECKs"),
+        ),
+    ],
+)
+async def test_a_constraint_of_a_renamed_table_is_foretold(taken, services, sql, database):
+    """Whoever moves a table aside moves the names of its constraints with it."""
+    sql.script([
+        "CREATE TABLE p (id INT PRIMARY KEY)",
+        f"CREATE TABLE t (id INT PRIMARY KEY, {taken})",
+    ])
+    manifest = await services.backup(database)
+    sql.run("RENAME TABLE t TO t_old")
+    request = RestoreRequest(manifest.backup_id, tables=("t",))
+
+    forecast = await ends_as_foretold(services, request)
+
+    (problem,) = forecast.problems
+    assert "belongs to table 't_old', which stays" in str(problem)
+    sql.run("DROP TABLE t_old")
+    assert not (await ends_as_foretold(services, request)).problems
+
+
 @pytest.mark.parametrize("tables", [(), ("t",)])
 @pytest.mark.parametrize("taken", ["TABLE {}.t (id INT)", "VIEW {}.t AS SELECT 1"])
 async def test_a_name_that_holds_something_is_foretold(taken, tables, services, sql, database):

@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Self
 
-from app.domain.backups.manifest import DatabaseEntry
+from app.domain.backups.manifest import DatabaseEntry, ObjectKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,12 @@ class DatabaseLoad:
     def place(self) -> str:
         """Return the name of the database where the tables are made."""
         return self.staging or self.target
+
+    @property
+    def only_tables(self) -> bool:
+        """Tell whether nothing but some tables changes, with their triggers."""
+        kinds = {entry.kind for entry in self.entry.objects}
+        return not self.whole and kinds <= {ObjectKind.TRIGGER}
 
     def with_rows(self, meant: Self, tables: Collection[tuple[str, str]]) -> Self:
         """Return it with the rows of some tables, database and name, as another load of the same has them."""

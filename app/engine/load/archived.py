@@ -25,7 +25,7 @@ from app.engine.schema.object_script import uncommented
 from app.engine.schema.objects import Definition, digest, is_defined_as
 from app.engine.sql.contained import MAKES, VIEW_PLACEHOLDER, Contained, Origin, contain
 from app.engine.sql.quoting import folded
-from app.engine.sql.references import with_databases
+from app.engine.sql.references import constraint_names, with_databases
 
 
 EXECUTED: Final = frozenset({
@@ -164,6 +164,25 @@ async def iter_definitions(
                 if listed.kind is StatementKind.TABLE:
                     sql = text.decode("utf-8", "surrogateescape")
                     yield member.database, member.table, sql
+
+
+async def read_constraint_names(
+    source: MemberSource, manifest: Manifest, load: DatabaseLoad
+) -> set[tuple[str, str]]:
+    """
+    Read what the foreign keys and CHECKs of the tables of a database are called.
+
+    Returns:
+        Kind and name of each, in small letters.
+
+    Raises:
+        ChecksumMismatchError: The archive is damaged.
+    """
+    tables = {(load.entry.name, table.name) for table in load.entry.tables}
+    found: set[tuple[str, str]] = set()
+    async for _, _, sql in iter_definitions(source, manifest, tables):
+        found |= constraint_names(sql)
+    return found
 
 
 async def as_of_today(

@@ -5,7 +5,7 @@ What is already as it should be is not touched, so nobody who reads through a vi
 procedure sees a gap, and a run that was interrupted is finished by running it again.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Final
@@ -33,7 +33,10 @@ _REFUSALS: Final = {LONG_AGO: (StatementError, PermissionDeniedError)}
 
 
 async def read_live_objects(
-    session: Session, database: str, tables: Iterable[str] | None
+    session: Session,
+    database: str,
+    tables: Iterable[str] | None,
+    besides: Collection[tuple[ObjectKind, str]] = (),
 ) -> ObjectSet:
     """
     Read the objects of a database as they are, with what makes them again.
@@ -42,6 +45,7 @@ async def read_live_objects(
         session: Any.
         database: Its name.
         tables: Only the triggers of these tables; None = everything.
+        besides: Kinds and names of what is read as well.
 
     Returns:
         What is there.
@@ -50,11 +54,13 @@ async def read_live_objects(
         PermissionDeniedError: A definition is hidden from this user.
     """
     (schema,) = await read_schemas(session, [database])
-    found = await read_objects(session, schema, only_triggers=tables is not None)
-    definitions = found.definitions
+    only_triggers = tables is not None and not besides
+    definitions = (await read_objects(session, schema, only_triggers=only_triggers)).definitions
     if tables is not None:
-        wanted = set(tables)
-        definitions = [definition for definition in definitions if definition.entry.table in wanted]
+        kept, names = set(besides), set(tables)
+        definitions = [
+            d for d in definitions if d.entry.table in names or object_key(d.entry) in kept
+        ]
     statements = object_statements(
         definitions, schema, plain_names=True, prepared=session.flavor.prepared_ddl
     )
@@ -64,7 +70,7 @@ async def read_live_objects(
         if statement.kind in EXECUTED
     ]
     entries = tuple(definition.entry for definition in definitions)
-    grants = await read_routine_grants(session, database) if tables is None else ()
+    grants = () if only_triggers else await read_routine_grants(session, database)
     return ObjectSet(
         source=database,
         entries=entries,
@@ -387,11 +393,3 @@ async def drop_object(session: Session, database: str, entry: ObjectEntry) -> No
     """Drop a view, trigger, routine or event; one that is gone already is fine."""
     sql = f"DROP {entry.kind.value.upper()} IF EXISTS {qualified(database, entry.name)}"
     await session.define(about_package(sql) if entry.kind in PACKAGES else sql)
-
-
-def unwanted_objects(
-    present: Sequence[ObjectEntry], wanted: Sequence[ObjectEntry]
-) -> tuple[ObjectEntry, ...]:
-    """Return what is present and not wanted."""
-    keys = {object_key(entry) for entry in wanted}
-    return tuple(entry for entry in present if object_key(entry) not in keys)

@@ -81,10 +81,27 @@ async def list_loose(session: Session, databases: Iterable[str]) -> set[tuple[st
     return {(database, name) for database, name in rows}
 
 
+async def read_constraint_tables(session: Session, database: str) -> dict[tuple[str, str], str]:
+    """
+    Read which constraints have a name that no other table of their database may have.
+
+    Returns:
+        The table of each, by kind and name in small letters.
+    """
+    # MariaDB, which passes over the comment, lets each table name its CHECKs.
+    condition = (
+        f"{same_name('CONSTRAINT_SCHEMA', database)}"
+        " AND CONSTRAINT_TYPE IN ('FOREIGN KEY' /*!80016 , 'CHECK' */)"
+    )
+    columns = "CONSTRAINT_TYPE, CONSTRAINT_NAME, TABLE_NAME"
+    rows = await _read_constraints(session, columns, condition, source="TABLE_CONSTRAINTS")
+    return {(kind, name.lower()): table for kind, name, table in rows}
+
+
 async def _read_constraints(
-    session: Session, columns: str, condition: str
+    session: Session, columns: str, condition: str, *, source: str = "REFERENTIAL_CONSTRAINTS"
 ) -> list[tuple[str, ...]]:
-    query = f"SELECT {columns} FROM information_schema.REFERENTIAL_CONSTRAINTS WHERE {condition}"
+    query = f"SELECT {columns} FROM information_schema.{source} WHERE {condition}"
     try:
         return await session.texts(query)
     except StatementError:  # the server opens every table, and another server does not answer

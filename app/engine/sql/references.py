@@ -33,6 +33,16 @@ def foreign_keys(sql: str) -> list[tuple[str, str]]:
     return found
 
 
+def constraint_names(sql: str) -> set[tuple[str, str]]:
+    """Return kind and name, in small letters, of the foreign keys and CHECKs of a CREATE TABLE."""
+    found = set()
+    for item in split_items(sql)[1]:
+        if item.startswith("CONSTRAINT "):
+            kind = "FOREIGN KEY" if is_foreign_key(item) else "CHECK"
+            found.add((kind, unquoted_name(tokens(item)[1]).lower()))
+    return found
+
+
 def foreign_key_columns(clause: str) -> tuple[list[str], list[str]]:
     """Return the quoted columns of child and parent of a `FOREIGN KEY ...` clause."""
     head, _, tail = _referenced(clause)

@@ -16,8 +16,9 @@ from app.domain.restores.journal import (
     SchemaSwap,
     TableMark,
 )
+from app.engine.load.archived import object_key
 from app.engine.load.inventory import read_fingerprints
-from app.engine.load.objects import drop_object, grants_on, read_live_objects, unwanted_objects
+from app.engine.load.objects import drop_object, grants_on, read_live_objects
 from app.engine.schema import foreign_keys
 from app.engine.schema.databases import create_database, exists, kept_name, list_tables
 from app.engine.schema.definers import definers_of, prove_definers
@@ -44,7 +45,7 @@ class SwapDraft:
         whole: Whether everything else of the target goes too.
         leaving: Tables that go even if nothing takes their place.
         foreign_keys: That must exist afterwards and cannot move with their tables.
-        unwanted: Objects that go; found out when `whole`.
+        unwanted: Objects that go; None = of what goes, those that do not come.
         removed: Whether the target does not exist afterwards.
     """
 
@@ -128,12 +129,13 @@ async def _plan(session: Session, draft: SwapDraft) -> SchemaSwap:
     incoming = tuple(table.name for table in await list_tables(session, draft.source))
     there = await exists(session, draft.target)
     live = [table.name for table in await list_tables(session, draft.target)]
-    going = set(incoming) | draft.leaving
-    outgoing = tuple(name for name in live if draft.whole or name in going)
-    scope = None if _touches_all(draft) else outgoing
+    leaving = draft.leaving | set(incoming)
+    outgoing = tuple(name for name in live if draft.whole or name in leaving)
+    whole = draft.whole or bool(draft.wanted.collation)  # it may change the default as well
     present, wanted = ObjectSet(draft.target), draft.wanted
     if there:
-        present = await read_live_objects(session, draft.target, scope)
+        scope = None if whole else outgoing
+        present = await read_live_objects(session, draft.target, scope, _besides_triggers(draft))
     if not wanted.collation:  # what stays as it is must be known where it changes for a moment
         wanted = replace(wanted, charset=present.charset, collation=present.collation)
     kept = grants_on(wanted.entries, present.grants)
@@ -141,10 +143,19 @@ async def _plan(session: Session, draft: SwapDraft) -> SchemaSwap:
     unwanted = draft.unwanted
     if unwanted is None:
         unwanted = unwanted_objects(present.entries, wanted.entries)
-    if there and scope is not None:
+    if there and not whole:
         triggers = [entry.name for entry in wanted.entries if entry.kind is ObjectKind.TRIGGER]
+        constraints = {
+            *await foreign_keys.read_constraint_tables(session, draft.source),
+            *(("FOREIGN KEY", key.name.lower()) for key in draft.foreign_keys),
+        }
         await refuse_clashes(
-            session, draft.target, incoming=incoming, triggers=triggers, outgoing=outgoing
+            session,
+            draft.target,
+            incoming=incoming,
+            triggers=triggers,
+            constraints=constraints,
+            outgoing=outgoing,
         )
     return SchemaSwap(
         target=draft.target,
@@ -155,17 +166,24 @@ async def _plan(session: Session, draft: SwapDraft) -> SchemaSwap:
         wanted=replace(wanted, unwanted=unwanted),
         present=present,
         foreign_keys=draft.foreign_keys,
-        whole=scope is None,
+        whole=whole,
         created=not there,
         removed=draft.removed,
     )
 
 
-def _touches_all(draft: SwapDraft) -> bool:
-    """Tell whether more than triggers of the moving tables may change: other objects, or the default."""
-    objects = (*draft.wanted.entries, *(draft.unwanted or ()))
-    others = any(entry.kind is not ObjectKind.TRIGGER for entry in objects)
-    return draft.whole or others or bool(draft.wanted.collation)
+def _besides_triggers(draft: SwapDraft) -> set[tuple[ObjectKind, str]]:
+    """Return kinds and names of the views, routines and events that a swap may change."""
+    entries = (*draft.wanted.entries, *(draft.unwanted or ()))
+    return {object_key(entry) for entry in entries if entry.kind is not ObjectKind.TRIGGER}
+
+
+def unwanted_objects(
+    present: Sequence[ObjectEntry], wanted: Sequence[ObjectEntry]
+) -> tuple[ObjectEntry, ...]:
+    """Return what is present and not wanted."""
+    keys = {object_key(entry) for entry in wanted}
+    return tuple(entry for entry in present if object_key(entry) not in keys)
 
 
 async def refuse_clashes(
@@ -174,17 +192,19 @@ async def refuse_clashes(
     *,
     incoming: Collection[str],
     triggers: Collection[str],
+    constraints: Collection[tuple[str, str]],
     outgoing: Collection[str],
 ) -> None:
     """
-    Refuse a restore of some tables whose names, or whose triggers' names, are taken by others.
+    Refuse a restore of some tables whose names, or those of their triggers or constraints, are taken by others.
 
     Args:
         session: Any.
         target: An existing database.
         incoming: Tables that come.
         triggers: Triggers that come with them.
-        outgoing: Tables that go, with their triggers.
+        constraints: Kind and name, in small letters, of constraints that come with them.
+        outgoing: Tables that go, with their triggers and constraints.
 
     Raises:
         ConflictError: A name is taken by something that stays.
@@ -200,6 +220,13 @@ async def refuse_clashes(
             raise ConflictError(
                 f"trigger {target}.{name} belongs to table {table!r}, which stays",
                 hint="Restore that table too, or drop or rename its trigger.",
+            )
+    taken = await foreign_keys.read_constraint_tables(session, target)
+    for kind, name in sorted(taken.keys() & set(constraints)):
+        if (table := taken[kind, name]) not in outgoing:
+            raise ConflictError(
+                f"{kind} {target}.{name} belongs to table {table!r}, which stays",
+                hint="Restore that table too, or drop its constraint, or restore under another name with --into.",
             )
 
 

@@ -351,11 +351,13 @@ async def _objects(session: Session, load: DatabaseLoad) -> list[ObjectForecast]
     if await exists(session, load.target):
         tables = {entry.name for entry in load.entry.tables}
         schema = Schema(load.target, load.entry.charset, load.entry.collation)
-        there = await read_objects(session, schema, only_triggers=not load.whole)
+        there = await read_objects(session, schema, only_triggers=load.only_tables)
         live = {
             (found.entry.kind, found.entry.name): found
             for found in there.definitions
-            if load.whole or found.entry.table in tables
+            if load.whole
+            or found.entry.table in tables
+            or (found.entry.kind, found.entry.name) in wanted
         }
     actions = dict.fromkeys(live.keys() - wanted.keys(), Action.DROP)
     for key, definition in wanted.items():

@@ -4,10 +4,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from app.archive.file.reader import ArchiveReader
-from app.domain.backups.manifest import ObjectKind
 from app.domain.restores.dry_run import Compatibility, Space
 from app.domain.restores.load import DatabaseLoad
-from app.domain.restores.restore import RestorePlan, RestoreRequest
+from app.domain.restores.restore import RestorePlan
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.archived import as_of_today
 from app.engine.load.innodb_limits import find_unfit_tables
@@ -24,9 +23,7 @@ from app.engine.load.target import (
 )
 from app.engine.schema.databases import (
     content,
-    exists,
     folds_names,
-    list_tables,
     scratch_pattern,
 )
 from app.engine.schema.definers import definers_of, list_guarded, read_definers
@@ -46,19 +43,15 @@ from app.engine.server.grants import (
     require,
 )
 from app.engine.server.server import Server
-from app.engine.sql.quoting import qualified
 from app.engine.storage_engines import MERGE
-from app.engine.swap.broken_tables import list_without_file
-from app.engine.swap.plan import refuse_clashes
+from app.engine.swap.obstacles import list_obstacles, list_taken
 from app.engine.swap.read_only import refuse_read_only
 from app.errors import (
     AppError,
-    ConflictError,
     IncompatibleServerError,
     IntegrityError,
     InvalidRequestError,
     PermissionDeniedError,
-    TargetNotEmptyError,
 )
 from app.services.restores.plan import (
     hidden_grants,
@@ -145,8 +138,8 @@ class Preflight:
                 *await self._barred(session, plan),
                 *await refuse_read_only(session, grants, await list_changed(session, loads)),
                 *(denied or unreadable or barred),
-                *await _taken(session, loads, plan.request),
-                *await _in_the_way(session, complete),
+                *await list_taken(session, loads, plan.request),
+                *await list_obstacles(session, reader, reader.manifest, complete),
                 *_incompatible([
                     *compatible.findings,
                     *unfit,
@@ -229,8 +222,8 @@ async def _missing_for_point(session: Session, grants: Grants, plan: RestorePlan
     if not plan.makes_recovery_point:
         return []
     live = [target for target in plan.targets if await content(session, target)]
-    some = not all(load.whole for load in plan.loads)
-    found = missing_for_backup(grants, live, only_tables=some)
+    only_tables = all(load.only_tables for load in plan.loads)
+    found = missing_for_backup(grants, live, only_tables=only_tables)
     return [right for right in found if right.required]
 
 
@@ -303,66 +296,12 @@ async def _missing_for_owners(
     """Find out whether the objects of the backup, and those that may have to be put back, can be made."""
     definers = definers_of(entry for load in loads for entry in load.entry.objects)
     for load in loads:
-        tables = None if load.whole else {table.name for table in load.entry.tables}
+        tables = {table.name for table in load.entry.tables} if load.only_tables else None
         definers |= await read_definers(session, load.target, tables)
     missing = missing_for_definers(grants, definers)
     # Where no schema can be made nothing can be asked, and that is refused as well.
     guarded = await list_guarded(session, loads[0].staging, definers) if loads else {}
     return missing + missing_for_guarded(grants, guarded)
-
-
-async def _taken(
-    session: Session, loads: Sequence[DatabaseLoad], request: RestoreRequest
-) -> list[AppError]:
-    """Find out whether anything would be overwritten under another name."""
-    if not request.into:
-        return []
-    for load in loads:
-        live = {table.name for table in await list_tables(session, load.target)}
-        found = await content(session, load.target) if load.whole else ""
-        if taken := sorted(live & {table.name for table in load.entry.tables}):
-            found = f"table {taken[0]!r} already"
-        if found:
-            hint = "Choose another name with --into, or drop what is there."
-            return [TargetNotEmptyError(f"database {load.target!r} holds {found}", hint=hint)]
-    return []
-
-
-async def _in_the_way(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
-    """Find what of the live databases bars the way of a swap."""
-    return [*await _clashes(session, loads), *await _stuck(session, loads)]
-
-
-async def _clashes(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
-    """Find names that others have, who stay; the swap checks again."""
-    for load in loads:
-        if load.whole or not await exists(session, load.target):
-            continue
-        tables = {table.name for table in load.entry.tables}
-        going = {table.name for table in await list_tables(session, load.target)} & tables
-        triggers = {entry.name for entry in load.entry.objects if entry.kind is ObjectKind.TRIGGER}
-        try:
-            await refuse_clashes(
-                session, load.target, incoming=tables, triggers=triggers, outgoing=going
-            )
-        except ConflictError as exc:
-            return [exc]
-    return []
-
-
-async def _stuck(session: Session, loads: Sequence[DatabaseLoad]) -> list[AppError]:
-    """Find tables to be replaced that no RENAME takes away."""
-    for load in loads:
-        chosen = {table.name for table in load.entry.tables}
-        for name in await list_without_file(session, load.target):
-            if load.whole or name in chosen:
-                table = qualified(load.target, name)
-                hint = (
-                    f"DROP TABLE IF EXISTS {table}, which has no rows any more, then restore again."
-                )
-                message = f"the file of table {load.target}.{name} is gone, and the server moves no such table"
-                return [ConflictError(message, hint=hint)]
-    return []
 
 
 def _incompatible(findings: Sequence[str]) -> list[AppError]:

@@ -139,7 +139,9 @@ class Restorer:
             return ""
         databases: list[str] = []
         tables: list[str] = []
+        staying: list[str] = []
         broken: list[str] = []
+        only_tables = all(load.only_tables for load in plan.loads)
         async with self._server.session() as session:
             for load in plan.loads:
                 chosen = {table.name for table in load.entry.tables}
@@ -150,9 +152,11 @@ class Restorer:
                 ]
                 there = {table.name for table in await list_tables(session, load.target)}
                 live = (there & chosen) - lost
-                if live or (load.whole and not await is_empty(session, load.target)):
+                if live or not (load.only_tables or await is_empty(session, load.target)):
                     databases.append(load.target)
-                    tables += [f"{load.target}.{name}" for name in sorted(live) if not load.whole]
+                    if not load.whole:
+                        tables += [f"{load.target}.{name}" for name in sorted(live)]
+                        staying += [f"{load.target}.{name}" for name in sorted(there - chosen)]
         if not databases:
             return ""
         state.warnings += [
@@ -162,8 +166,9 @@ class Restorer:
         options = plan.manifest.options
         request = BackupRequest(
             databases=tuple(databases),
-            tables=tuple(tables),
-            exclude_tables=tuple(broken),
+            # What is chosen by name comes without routines and events.
+            tables=tuple(tables) if only_tables else (),
+            exclude_tables=tuple(broken if only_tables else broken + staying),
             description=f"Before the restore of {plan.manifest.backup_id}",
             codec=options.codec,
             threads=plan.request.threads,

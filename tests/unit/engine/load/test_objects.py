@@ -3,7 +3,6 @@
 from app.domain.backups.manifest import ObjectEntry, ObjectKind, StatementKind
 from app.domain.restores.journal import SavedStatement
 from app.engine.load.archived import _statements_about
-from app.engine.load.objects import unwanted_objects
 
 
 def entry(kind: ObjectKind, name: str, digest: str = "") -> ObjectEntry:
@@ -67,17 +66,3 @@ def test_settings_of_the_session_always_come_along():
         TRIGGER,
         SESSION,
     ]
-
-
-def test_what_is_present_and_not_wanted_is_unwanted():
-    """By kind and name; another definition is still the same object."""
-    view, trigger = entry(ObjectKind.VIEW, "x", "1"), entry(ObjectKind.TRIGGER, "x", "2")
-    event = entry(ObjectKind.EVENT, "y")
-
-    assert unwanted_objects([view, trigger, event], [entry(ObjectKind.VIEW, "x", "9")]) == (
-        trigger,
-        event,
-    )
-    assert unwanted_objects([view], [view]) == ()
-    assert unwanted_objects([], [view]) == ()
-    assert unwanted_objects([event, view], []) == (event, view)

@@ -6,7 +6,7 @@ import pytest
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.domain.restores.journal import ForeignKey, ObjectSet, SchemaSwap
-from app.engine.swap.plan import reversed_draft
+from app.engine.swap.plan import reversed_draft, unwanted_objects
 
 
 def entry(kind: ObjectKind, name: str) -> ObjectEntry:
@@ -69,3 +69,13 @@ def test_what_made_a_database_is_undone_by_removing_it():
     """And only that."""
     assert reversed_draft(replace(SWAP, created=True), "older").removed
     assert not reversed_draft(SWAP, "older").removed
+
+
+def test_what_is_present_and_not_wanted_is_unwanted():
+    """By kind and name; another definition is still the same object."""
+    other = replace(VIEW, definition_sha256="9")
+
+    assert unwanted_objects([VIEW, TRIGGER, EVENT], [other]) == (TRIGGER, EVENT)
+    assert unwanted_objects([VIEW], [VIEW]) == ()
+    assert unwanted_objects([], [VIEW]) == ()
+    assert unwanted_objects([EVENT, VIEW], []) == (EVENT, VIEW)
