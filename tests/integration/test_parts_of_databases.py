@@ -5,7 +5,9 @@ from typing import Any
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
+from app.errors import StatementError
 from tests.fixtures.dry_runs import by_object, ends_as_foretold
+from tests.fixtures.restored_shop import errno, untouched
 from tests.oracle.snapshots import assert_same, snapshot
 
 
@@ -100,3 +102,20 @@ async def test_nothing_is_overwritten_under_another_name(backstay, sql, shop):
     ]
     assert not done.problems
     assert sql.run(f"CALL {target}.mine()") == [(1,)]
+
+
+async def test_a_restore_that_fails_gives_keys_of_other_tables_back(backstay, sql, database):
+    """What refers to a table that came is made to refer to it; where it cannot, it refers to the old one again."""
+    sql.run("CREATE TABLE p (id INT PRIMARY KEY)")
+    manifest = await backstay.backup(database)
+    sql.script([
+        "ALTER TABLE p MODIFY id BIGINT",
+        "CREATE TABLE c (id BIGINT PRIMARY KEY, CONSTRAINT fk FOREIGN KEY (id) REFERENCES p (id))",
+        "INSERT INTO p VALUES (1)",
+        "INSERT INTO c VALUES (1)",
+    ])
+
+    with untouched(backstay, database), pytest.raises(StatementError):
+        await backstay.restore(manifest, tables=("p",))
+
+    assert errno(sql, "DELETE FROM p") == 1451

@@ -6,6 +6,7 @@ Everything that the swap takes away is written into the plan first, with what ma
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 
 from app.domain.backups.manifest import ObjectEntry, ObjectKind
 from app.domain.restores.journal import (
@@ -13,6 +14,7 @@ from app.domain.restores.journal import (
     Journal,
     ObjectSet,
     RestoreId,
+    RestorePhase,
     SchemaSwap,
     TableMark,
 )
@@ -104,7 +106,36 @@ async def plan_reversal(
         reversed_draft(swap, kept_name(swap.target, restore_id, journal.targets))
         for swap in journal.swaps
     ]
-    return await plan_swaps(session, drafts)
+    swaps = await plan_swaps(session, drafts)
+    if journal.phase is RestorePhase.DONE:
+        return swaps
+    return await _with_lost_keys(session, journal, swaps)
+
+
+async def _with_lost_keys(
+    session: Session, journal: Journal, swaps: Sequence[SchemaSwap]
+) -> tuple[SchemaSwap, ...]:
+    """Add the foreign keys of tables that stay which a swap may have dropped, and could not make again."""
+    moved = {(swap.target, name) for swap in journal.swaps for name in swap.incoming}
+    keys = [
+        [key for key in swap.foreign_keys if (key.database, key.table) not in moved]
+        for swap in journal.swaps
+    ]
+    there = {
+        (table.database, table.name)
+        for database in {key.database for key in chain.from_iterable(keys)}
+        for table in await list_tables(session, database)
+    }
+    return tuple(
+        replace(
+            swap,
+            foreign_keys=(
+                *swap.foreign_keys,
+                *(key for key in lost if (key.database, key.table) in there),
+            ),
+        )
+        for swap, lost in zip(swaps, keys, strict=True)
+    )
 
 
 def reversed_draft(swap: SchemaSwap, kept: str) -> SwapDraft:
