@@ -31,6 +31,39 @@ async def test_histograms_and_libraries_are_counted(backstay, sql, database):
     )
 
 
+async def test_a_library_is_something_that_others_made(backstay, sql, database):
+    """An undo leaves a database with one in it; rights on one are named, and end no load."""
+    user = f"u_{database[-8:]}"
+    copy = backstay.new_name()
+    sql.script([
+        "CREATE LIBRARY one LANGUAGE JAVASCRIPT AS 'export function f(n) { return n }'",
+        f"CREATE USER '{user}'@'%'",
+        f"GRANT EXECUTE ON LIBRARY `{database}`.one TO '{user}'@'%'",
+    ])
+    try:
+        manifest = await backstay.backup(database, accounts=True)
+    finally:
+        sql.run(f"DROP USER '{user}'@'%'")
+    by_hand = backstay.new_name()
+    sql.run(f"CREATE DATABASE {by_hand}")
+    backstay.plain_load(manifest, by_hand)
+    sql.run(f"DROP USER '{user}'@'%'")
+
+    result = await backstay.restore(manifest, copy)
+    sql.run(
+        f"CREATE LIBRARY {copy}.two LANGUAGE JAVASCRIPT AS 'export function f(n) {{ return n }}'"
+    )
+    undo = await backstay.recoveries.undo(result.restore_id)
+
+    assert (
+        f"account {user}@%: its rights on libraries, which are not in the backup, are left out"
+        in (manifest.warnings)
+    )
+    assert undo.warnings == (
+        f"database {copy!r} was not dropped: it holds something that others made",
+    )
+
+
 ADDED = {
     "reference systems": (
         (

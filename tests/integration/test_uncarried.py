@@ -37,9 +37,17 @@ async def test_a_backup_and_a_dry_run_count_it(backstay, sql, database):
         sql.script([
             *HISTORY,
             "CREATE TABLE g (id int PRIMARY KEY, p point REF_SYSTEM_ID = 4326, q point)",
+            (
+                "CREATE TABLE l (a int) WITH SYSTEM VERSIONING PARTITION BY SYSTEM_TIME LIMIT 2"
+                " (PARTITION p0 HISTORY, PARTITION pc CURRENT)"
+            ),
         ])
         counted |= {
             f"1 histories by transaction numbers; current rows are ({database}.h)",
+            (
+                "1 tables keep their history in partitions by LIMIT; a restore loads all of it into one"
+                f" ({database}.l)"
+            ),
             f"1 geometry columns with REF_SYSTEM_ID, which no definition shows ({database}.g.p)",
         }
     manifest = await backstay.backup(database)

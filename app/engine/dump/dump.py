@@ -31,7 +31,11 @@ from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.parsing import find_unparsable
 from app.engine.dump.rows import RowDump, TableResult
 from app.engine.dump.snapshot import Snapshot
-from app.engine.dump.uncarried import list_in_directories, list_uncarried
+from app.engine.dump.uncarried import (
+    list_counted_histories,
+    list_in_directories,
+    list_uncarried,
+)
 from app.engine.rows.partitions import goes_below, signed
 from app.engine.rows.queries import TableSql
 from app.engine.rows.rules import RULES, find_broken, list_breakable
@@ -187,6 +191,7 @@ class Dump:
         self._progress.enter(Phase.OBJECTS)
         await self._write_objects()
         self.warnings += list_in_directories(self._schema.printed)
+        self.warnings += list_counted_histories(self._schema.printed)
         return tuple(self._database(schema, results) for schema in self._plan.schemas)
 
     async def _write_definitions(self, tables: Sequence[Table]) -> None:

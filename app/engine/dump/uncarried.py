@@ -13,12 +13,13 @@ from app.domain.backups.manifest import LOST_HISTORY, TRANSACTION_HISTORY
 from app.engine.schema.tables import Table
 from app.engine.server.connection import Session
 from app.engine.server.description import LOADED_FUNCTIONS, REFERENCE_SYSTEMS
-from app.engine.sql.ddl import without_directories
+from app.engine.sql.ddl import unquoted_parts, without_directories
 from app.engine.sql.quoting import quote_text
 from app.engine.storage_engines import CONNECT
 from app.errors import PermissionDeniedError, StatementError
 
 
+_BY_COUNT: Final = "PARTITION BY SYSTEM_TIME LIMIT "
 # Names that are shown of each kind.
 _MOST_NAMES: Final = 3
 # Engines whose tables show rows that others keep; what else has no rows of its own loses nothing.
@@ -117,6 +118,19 @@ def list_in_directories(printed: Mapping[str, str]) -> list[str]:
     told = (
         f"{len(labels)} tables have a DATA DIRECTORY or INDEX DIRECTORY, which a restore leaves out"
     )
+    return [f"{told} ({_names(labels)})"]
+
+
+def list_counted_histories(printed: Mapping[str, str]) -> list[str]:
+    """Count the tables, of definitions by label, whose history is in partitions by the number of its rows."""
+    labels = [
+        label
+        for label, sql in printed.items()
+        if _BY_COUNT in sql and _BY_COUNT in "".join(unquoted_parts(sql))
+    ]
+    if not labels:
+        return []
+    told = f"{len(labels)} tables keep their history in partitions by LIMIT; a restore loads all of it into one"
     return [f"{told} ({_names(labels)})"]
 
 

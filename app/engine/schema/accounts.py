@@ -45,6 +45,8 @@ _OPTION: Final = "GRANT OPTION"
 _TO: Final = re.compile(r" TO (PUBLIC\b|\Z)")
 _ON_PACKAGE: Final = re.compile(rb"GRANT [A-Z ,]+ ON PACKAGE\b")
 _ON_ROUTINE: Final = re.compile(r"GRANT [A-Z ,]+ ON (?:PROCEDURE|FUNCTION|PACKAGE)\b")
+# Libraries of MySQL are in no backup.
+_ON_LIBRARY: Final = re.compile(r"GRANT [A-Z ,]+ ON LIBRARY\b")
 _COLUMNS: Final = re.compile(rb"\(([^()]*)\)")
 _GLOBAL: Final = re.compile(rb"GRANT .+ ON \*\.\* TO ", re.DOTALL)
 
@@ -129,10 +131,10 @@ async def account_statements(session: Session) -> AccountScript:
             made.append(_statement(create, account.label))
         if default:
             defaults[default] = account.label
-        for (line,) in lines:
-            grant = _without_password(line)
-            if _gives_something(grant):
-                grants.setdefault(grant, _role_of(grant) or account.label)
+        found = [_without_password(line) for (line,) in lines]
+        warnings += _left_out(account, found)
+        for grant in filter(_gives_something, found):
+            grants.setdefault(grant, _role_of(grant) or account.label)
     ordered = sorted(grants.items(), key=lambda item: item[0].startswith("SET DEFAULT"))
     written = [_statement(*item) for item in (*ordered, *defaults.items())]
     on_routines = [found for found in written if _ON_ROUTINE.match(found.sql.decode())]
@@ -255,8 +257,19 @@ async def _existing(session: Session) -> list[Account]:
     return found
 
 
+def _left_out(account: Account, grants: Sequence[str]) -> list[str]:
+    """Warn of rights on what no backup holds: a file would end there."""
+    if not any(map(_ON_LIBRARY.match, grants)):
+        return []
+    return [
+        f"account {account.label}: its rights on libraries, which are not in the backup, are left out"
+    ]
+
+
 def _gives_something(grant: str) -> bool:
     """Tell whether a grant gives more than the account itself; limits and passwords are of the account."""
+    if _ON_LIBRARY.match(grant):
+        return False
     return not grant.startswith(_NOTHING) or _OPTION in "".join(unquoted_parts(grant))
 
 

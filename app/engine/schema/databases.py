@@ -24,7 +24,10 @@ from app.errors import (
 _CONTENT: Final = (
     ("TABLES", "TABLE_SCHEMA", "table"),
     ("ROUTINES", "ROUTINE_SCHEMA", "routine"),
+    # Of MySQL from 9.2 on: CREATE LIBRARY.
+    ("LIBRARIES", "LIBRARY_SCHEMA", "module"),
 )
+_NO_SUCH_SOURCE: Final = 1109
 # The server was started with event_scheduler=DISABLED or --skip-grant-tables, and shows no events; of the
 # latter MariaDB 11.8 says so itself.
 _NO_EVENTS: Final = frozenset({1577, 1290})
@@ -144,9 +147,15 @@ async def is_empty(session: Session, database: str) -> bool:
 async def content(session: Session, database: str) -> str:
     """Say what a database holds, such as `2 tables`; empty when nothing."""
     for source, column, noun in _CONTENT:
-        ((count,),) = await session.texts(
-            f"SELECT COUNT(*) FROM information_schema.{source} WHERE {same_name(column, database)}",
+        query = (
+            f"SELECT COUNT(*) FROM information_schema.{source} WHERE {same_name(column, database)}"
         )
+        try:
+            ((count,),) = await session.texts(query)
+        except StatementError as exc:
+            if exc.errno != _NO_SUCH_SOURCE:
+                raise
+            continue
         if count != "0":
             return f"{count} {noun}{'' if count == '1' else 's'}"
     events = await read_events(session, database, "EVENT_NAME") or []
