@@ -136,16 +136,26 @@ async def test_rows_that_are_numbered_in_an_order_that_no_backup_keeps_are_refus
         await require_refused(points, statements, "numbers the rows of shop.k")
 
 
-async def test_a_trigger_of_a_database_that_is_left_out_is_refused_where_statements_are_logged(
-    points,
+@pytest.mark.parametrize(
+    ("code", "statement"),
+    [
+        ("CREATE TRIGGER log.x AFTER INSERT ON log.l FOR EACH ROW INSERT INTO shop.u VALUES (1)", "INSERT INTO log.l VALUES (1)"),
+        ("CREATE VIEW log.x AS SELECT id FROM shop.u", "INSERT INTO log.x VALUES (1)"),
+        ("CREATE FUNCTION shop.x() RETURNS INT DETERMINISTIC MODIFIES SQL DATA BEGIN INSERT INTO shop.u VALUES (1); RETURN 1; END", "INSERT INTO log.l VALUES (shop.x())"),
+    ],
+    ids=["a trigger", "a view", "a function"],
+)  # fmt: skip
+async def test_a_statement_on_a_database_that_is_left_out_is_refused_where_it_may_change_others(
+    points, code, statement
 ):
-    """What it changes of others is in no event."""
-    points.sql.run(
-        "CREATE TRIGGER log.tr AFTER INSERT ON log.l FOR EACH ROW INSERT INTO shop.t (note) VALUES ('by')"
-    )
-    statements = [STATEMENT, "INSERT INTO log.l VALUES (1)"]
+    """It is passed over, and what it changes of others is in no event; one on a chosen database is executed."""
+    points.sql.script([code, STATEMENT])
+    base = await points.backup()
+    points.sql.run("INSERT INTO shop.u VALUES (9)")
+    points.archive()
+    assert (await points.plan(points.position(), ["shop"])).base == base
 
-    await require_refused(points, statements, "trigger or a routine", ["shop"])
+    await require_refused(points, [statement], "a trigger, a view or a routine", ["shop"])
 
 
 async def test_temporary_tables_are_refused_where_a_replay_may_not_have_them(points):

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from app.binlog.events.executed import (
+    changed_in,
     definers_in,
     differs,
     fills_otherwise,
@@ -19,13 +20,13 @@ from app.binlog.events.executed import (
 from app.binlog.events.headers import HEADER_BYTES, Header, Kind, read_header, split_events
 from app.binlog.events.payloads import inner_blocks
 from app.binlog.events.rows import lacking_columns, read_table_map, table_number
-from app.binlog.events.statements import AROUND, QUERIES, changes_rows, load_text, query_of
+from app.binlog.events.statements import AROUND, QUERIES, changes_rows, load_of, query_of
 from app.domain.restores.log_archive import Caveats, Connection, LackingRows, TemporaryUse
 
 
 # Segments say that nothing of this was found in them: raise it with every rule that finds more, of which those know
 # nothing that were sealed before.
-EDITION: Final = 9
+EDITION: Final = 10
 # Of the header: the statement uses a temporary table, or the number of its connection.
 _THREAD_SPECIFIC: Final = 0x04
 # Both vendors write so what is around the rows of an XA transaction, and its id behind it the same way.
@@ -53,10 +54,10 @@ def with_event(
     """
     kind = header.kind
     if kind == Kind.EXECUTE_LOAD_QUERY:
-        text = load_text(event)
+        database, text = load_of(event)
         return known._replace(
             temporary=(*known.temporary, *_temporary(header, event, text)),
-            executes=True,
+            executes=known.executes | changed_in(database, text),
             differs=known.differs or differs(text),
         )
     if kind in QUERIES:
@@ -89,8 +90,10 @@ def _with_statement(known: Caveats, header: Header, event: bytes) -> Caveats:
     return known._replace(
         temporary=(*known.temporary, *_temporary(header, event, text)),
         spans=known.spans or spanned(database, text),
-        executes=known.executes or changes_rows(text),
-        differs=known.differs or (changes_rows(text) and differs(text)) or fills_otherwise(text),
+        executes=known.executes | changed_in(database, text),
+        differs=known.differs
+        or (changes_rows(text) and differs(text, database))
+        or fills_otherwise(text),
         makes_database=known.makes_database or made_database(text),
         makes_code=known.makes_code or makes_code(text),
         names_directory=known.names_directory or names_directory(text),

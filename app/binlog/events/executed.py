@@ -32,6 +32,18 @@ _NAME: Final = r"(?:`(?:[^`]|``)*`|\"(?:[^\"]|\"\")*\"|[\w$]+)"
 _TABLE: Final = rf"(?:({_NAME})\s*\.\s*)?({_NAME})"
 _NAMES: Final = re.compile(_NAME)
 _TABLES: Final = re.compile(_TABLE)
+# Whose table a statement changes, where it is one; SELECT and its like change none by themselves.
+_TARGET: Final = re.compile(
+    rf"\s*(?:(?:INSERT|REPLACE)\b\s*(?:(?:LOW_PRIORITY|DELAYED|HIGH_PRIORITY|IGNORE)\b\s*)*(?:INTO\b\s*)?{_TABLE}"
+    rf"|UPDATE\b\s*(?:(?:LOW_PRIORITY|IGNORE)\b\s*)*{_TABLE}\s*(?:(?:AS\s+)?{_NAME}\s+)?SET\b"
+    rf"|DELETE\b\s*(?:(?:LOW_PRIORITY|QUICK|IGNORE)\b\s*)*FROM\b\s*{_TABLE}\s*(?:$|(?:WHERE|ORDER|LIMIT|RETURNING)\b)"
+    rf"|LOAD\b.*?\bINTO\s+TABLE\s+{_TABLE}"
+    rf"|CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\s+(?:IF\s+NOT\s+EXISTS\s+)?{_TABLE})",
+    _FLAGS,
+)
+# It stands in front; of what begins later nothing is known.
+_NEAR: Final = 4 << 10
+_CALLS: Final = re.compile(r"[\s(]*(?:SELECT|DO|CALL|VALUES)\b", re.IGNORECASE)
 # Behind them a list of tables, and between these words of the statement.
 _LISTS: Final = re.compile(
     r"\s*(?:RENAME\s+TABLES?|DROP\s+(?:TEMPORARY\s+)?(?:TABLES?|VIEW|SEQUENCE))\b(.*)", _FLAGS
@@ -104,6 +116,8 @@ _FILLS: Final = re.compile(
     r"(?<![\w$.`@])(?:(?:RAND|CONNECTION_ID|(?:NEXT|LAST|SET)VAL)\s*\(|(?:NEXT|PREVIOUS)\s+VALUE\s+FOR\b|@[\w$.`'\"])",
     re.IGNORECASE,
 )
+# Their tables are made of the server itself whenever they are read.
+_COMPUTED: Final = frozenset({"information_schema", "performance_schema", "sys"})
 _ADDS: Final = re.compile(r"(?<![\w$.`@])ADD\b", re.IGNORECASE)
 # Not the option of the table, nor what becomes of a column that has its numbers.
 _NUMBERS: Final = re.compile(
@@ -125,7 +139,7 @@ _INVOKERS: Final = frozenset({"CURRENT_USER", "CURRENT_ROLE"})
 _READ: Final = 64 << 10
 _DIRECTORY: Final = re.compile(r"\s*(?:CREATE|ALTER)\b.*\b(?:DATA|INDEX)\s+DIRECTORY\b", _FLAGS)
 _CODE: Final = re.compile(
-    r"\s*(?:CREATE|ALTER)\b.{0,400}?\b(?:TRIGGER|FUNCTION|PROCEDURE|PACKAGE)\b", _FLAGS
+    r"\s*(?:CREATE|ALTER)\b.{0,400}?\b(?:TRIGGER|FUNCTION|PROCEDURE|PACKAGE|VIEW)\b", _FLAGS
 )
 
 
@@ -145,8 +159,10 @@ def made_temporary(text: str) -> str:
     return _plain(found[2]) if found else ""
 
 
-def differs(text: str) -> bool:
-    """Tell whether a statement computes something else when it is executed again."""
+def differs(text: str, database: str = "") -> bool:
+    """Tell whether a statement, executed in a database, computes something else when it is executed again."""
+    if database.lower() in _COMPUTED and _UNQUALIFIED.search(_bare(text)):
+        return True
     return bool(_DIFFERS.search(text)) and bool(_DIFFERS.search(_bare(text)))
 
 
@@ -200,8 +216,31 @@ def names_in(text: str) -> frozenset[str]:
     return frozenset(_plain(name[0]) for name in _NAMES.finditer(_bare(text[:_READ])))
 
 
+def changed_in(database: str, text: str) -> frozenset[str]:
+    """
+    Name the databases of tables that a statement changes where it is executed again.
+
+    Args:
+        database: In which it was executed.
+        text: All of it.
+
+    Returns:
+        Their names, in lower case, an empty one for what is not known; none where it changes none by itself.
+    """
+    if not changes_rows(text):
+        return frozenset()
+    bare = _bare(text[:_NEAR])
+    if _CALLS.match(bare):
+        return frozenset()
+    found = _TARGET.match(bare)
+    names = [name for name in found.groups() if name] if found else []
+    # One alone is that of a table; a database stands before it.
+    own = _plain(names[0]) if len(names) > 1 else database.lower()
+    return frozenset({own if found else ""})
+
+
 def makes_code(text: str) -> bool:
-    """Tell whether a statement may define what changes tables by itself, of whatever database."""
+    """Tell whether a statement may define by what tables are changed under another name, of whatever database."""
     # As cheap as can be: all others are not taken apart.
     return bool(_OWNED.match(text) and _CODE.match(_bare(text[:_READ])))
 

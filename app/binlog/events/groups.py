@@ -176,7 +176,7 @@ class Groups:
 
 def is_plain(group: Group) -> bool:
     """Tell whether a replay takes a transaction as it is, statements in place of rows aside, and tells it by a GTID."""
-    caveats = group.caveats._replace(executes=False)
+    caveats = group.caveats._replace(executes=frozenset())
     return caveats == NO_CAVEATS and bool(group.gtid)
 
 

@@ -153,10 +153,10 @@ def query_of(event: bytes, *, is_compressed: bool) -> tuple[str, str]:
     return database.decode("utf-8", "replace"), _without_settings(_decoded(raw, variables))
 
 
-def load_text(event: bytes) -> str:
-    """Return the text of an event that loads a file, without its checksum; raises Malformed."""
-    variables, _, text = _parts(event, skipped=_LOAD_BYTES)
-    return _without_settings(_decoded(text, variables))
+def load_of(event: bytes) -> tuple[str, str]:
+    """Return database and text of an event that loads a file, without its checksum; raises Malformed."""
+    variables, database, text = _parts(event, skipped=_LOAD_BYTES)
+    return database.decode("utf-8", "replace"), _without_settings(_decoded(text, variables))
 
 
 def _without_settings(text: str) -> str:

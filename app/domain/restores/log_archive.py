@@ -235,11 +235,12 @@ class Caveats(NamedTuple):
     Attributes:
         temporary: Its statements that use temporary tables and are executed again.
         spans: Databases of which none may be left out, in lower case.
-        executes: Whether statements that change rows are executed again.
+        executes: Databases of tables that statements change which are executed again, in lower case; an empty name
+            for what is not known.
         makes_database: Name of the database that it makes, in lower case; empty = none.
         differs: Whether statements are executed again that compute something else each time, such as UUID(); also
             for a column that is added.
-        makes_code: Whether it defines a routine or a trigger.
+        makes_code: Whether it defines a routine, a trigger or a view.
         names_directory: Whether it makes a table in a directory of the server's machine.
         definers: Accounts to which belongs what it defines, quoted as SHOW CREATE does.
         lacking: Rows that have become something that the log does not tell as a whole.
@@ -250,7 +251,7 @@ class Caveats(NamedTuple):
 
     temporary: tuple[TemporaryUse, ...] = ()
     spans: frozenset[str] = frozenset()
-    executes: bool = False
+    executes: frozenset[str] = frozenset()
     makes_database: str = ""
     differs: bool = False
     makes_code: bool = False

@@ -21,7 +21,9 @@ from app.engine.schema.databases import SCRATCH, is_scratch_of
 
 
 _PRIMARY: Final = "PRIMARY"
-_CODE: Final = frozenset({"trigger", "function", "procedure", "package", "package body"})
+# By them a statement on one database changes tables of another one; of that other one its functions alone.
+_FUNCTIONS: Final = frozenset({"function", "package", "package body"})
+_CODE: Final = _FUNCTIONS | {"trigger", "procedure", "view"}
 
 
 class Hindrances:
@@ -129,10 +131,10 @@ class Hindrances:
                 f" {min(left_out)}, which is left out, beside another"
             )
         self._has_code |= bool(self._databases) and caveats.makes_code
-        if caveats.executes and self._has_code:
+        if self._has_code and any(not name or self._is_left_out(name) for name in caveats.executes):
             yield (
-                f"the statement at {at} is executed again, and a trigger or a routine of a database that is left"
-                " out may change what is recovered by it"
+                f"a replay passes over the statement at {at}, which was logged in place of its rows, and a trigger, a"
+                " view or a routine may change by it what is recovered"
             )
 
     def _like_system(self, name: str) -> str:
@@ -202,10 +204,9 @@ class Hindrances:
 
 
 def _may_have_code(base: Manifest, databases: set[str]) -> bool:
-    """Tell whether databases that are left out may have what changes tables of others."""
+    """Tell whether a statement on a database that is left out may change tables of others."""
     return bool(databases_of(base)) or any(
-        entry.kind in _CODE
+        entry.kind in (_FUNCTIONS if database.name.lower() in databases else _CODE)
         for database in base.databases
-        if database.name.lower() not in databases
         for entry in database.objects
     )

@@ -3,6 +3,7 @@
 import pytest
 
 from app.binlog.events.executed import (
+    changed_in,
     definers_in,
     differs,
     fills_otherwise,
@@ -119,7 +120,7 @@ def test_a_temporary_table_that_is_made_is_known_by_its_name():
     assert "b" not in names_in("INSERT INTO A SELECT x FROM t WHERE y = 'b'")
 
 
-@pytest.mark.parametrize("kind", ["TRIGGER", "FUNCTION", "PROCEDURE"])
+@pytest.mark.parametrize("kind", ["TRIGGER", "FUNCTION", "PROCEDURE", "VIEW"])
 def test_code_is_known_when_it_is_made(kind):
     """Behind its definer."""
     assert makes_code(f"CREATE DEFINER=`a`@`%` {kind} x")
@@ -183,6 +184,36 @@ def test_a_database_that_is_made_is_named(text, name):
 def test_what_is_computed_anew_is_told(text, expected):
     """By the functions that it names; what the log has a seed or a time of is not among them."""
     assert differs(text) is expected
+
+
+def test_tables_of_the_server_itself_need_no_qualifier():
+    """Where they are of the database in which a statement was executed."""
+    assert differs("INSERT INTO shop.t SELECT COUNT(*) FROM processlist", "information_schema")
+    assert not differs("INSERT INTO shop.t SELECT COUNT(*) FROM processlist", "shop")
+    assert not differs("INSERT INTO shop.t SELECT 1 FROM shop.u", "information_schema")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("INSERT INTO t SELECT * FROM log.l", {"shop"}),
+        ("replace low_priority into`log`.`l` values (1)", {"log"}),
+        ("/* x */ UPDATE IGNORE log.l AS x SET a = 1", {"log"}),
+        ("UPDATE t, log.l SET t.a = 1", {""}),
+        ("DELETE QUICK FROM log.l WHERE a = 1", {"log"}),
+        ("DELETE t FROM t JOIN log.l", {""}),
+        ("LOAD DATA INFILE 'INTO TABLE t' INTO TABLE log.l", {"log"}),
+        ("CREATE TABLE IF NOT EXISTS log.l AS SELECT 1", {"log"}),
+        ("WITH x AS (SELECT 1) DELETE FROM t", {""}),
+        (f"/* {'x' * 5000} */ INSERT INTO t VALUES (1)", {""}),
+        ("SELECT shop.f()", set()),
+        ("CREATE TABLE log.l (a INT)", set()),
+        ("ALTER TABLE log.l ADD a INT", set()),
+    ],
+)  # fmt: skip
+def test_the_database_that_a_statement_changes_is_named(text, expected):
+    """By which an applier takes it or passes over it; of several tables nobody here knows."""
+    assert changed_in("Shop", text) == expected
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from app.binlog.events.headers import HEADER_BYTES, Kind, Malformed
 from app.binlog.events.statements import (
     changes_rows,
     ends_in_comment,
-    load_text,
+    load_of,
     masked,
     masked_in_any_mode,
     query_of,
@@ -112,7 +112,7 @@ def test_the_statement_that_loads_a_file_is_read_without_what_stands_before_it()
     """Numbers there may look like quotes."""
     event = logged(b"LOAD DATA INFILE 'x' INTO TABLE t", charset=ord("'"), more=b"'" * 13)
 
-    assert load_text(event) == "LOAD DATA INFILE 'x' INTO TABLE t"
+    assert load_of(event)[1] == "LOAD DATA INFILE 'x' INTO TABLE t"
 
 
 @pytest.mark.parametrize(
