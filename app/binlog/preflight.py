@@ -11,7 +11,7 @@ from typing import Final
 
 from app.binlog.archive.documents import Identity
 from app.binlog.events.headers import Place
-from app.binlog.replayed import REPLAYED, UNLOGGED
+from app.binlog.replayed import NAMED_ZONES, REPLAYED, UNLOGGED
 from app.domain.restores.log_archive import LogFinding
 from app.engine.server.connection import Session
 from app.engine.server.grants import Missing, missing_for_log, read_grants
@@ -47,6 +47,9 @@ _DAY: Final = 24 * 60 * 60
 _ENABLE: Final = "Set log_bin, server_id and binlog_format = ROW in the server's configuration, and start it again."
 # A tag begins with a letter or "_". Source: https://dev.mysql.com/doc/refman/9.7/en/replication-gtids-concepts.html
 _TAG: Final = re.compile(r":[a-z_]", re.IGNORECASE)
+KNOWS_ZONES: Final = (
+    "SELECT IF(CONVERT_TZ('2024-01-01', 'UTC', 'Europe/Berlin') IS NULL, 'OFF', 'ON')"
+)
 _ENCRYPTION: Final = ("encrypt_binlog", "binlog_encryption")
 
 
@@ -145,6 +148,7 @@ async def inspect(session: Session, address: str, *, encrypts: bool = False) -> 
         address,
     )
     settings = {name: found[name] for name in (*REPLAYED, *_OF_THE_LOG) if name in found}
+    settings[NAMED_ZONES] = await session.scalar(KNOWS_ZONES)
     return Inspection(identity, settings, Place(file, int(position)), tuple(findings))
 
 

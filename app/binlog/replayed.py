@@ -39,7 +39,10 @@ AS_OPTIONS: Final[tuple[str, ...]] = (
 # MariaDB makes tables by it whatever engine a definition names, which the log has; tables of before may have another.
 ENFORCED: Final = "enforce_storage_engine"
 # Of these nothing at all is in the log: where one is another than it was, the same log means something else.
+# No variable: OFF where the server's own tables know no zone by name, so that CONVERT_TZ gives NULL.
+NAMED_ZONES: Final = "named_time_zones"
 UNLOGGED: Final[tuple[str, ...]] = (
+    NAMED_ZONES,
     "default_storage_engine",
     "explicit_defaults_for_timestamp",
     "innodb_default_row_format",

@@ -11,7 +11,6 @@ from app.binlog.archive.reading import open_streams
 from app.domain.runs.progress import Progress
 from app.engine.replay.applier import RelayPlace
 from app.errors import RecoverMismatchError, ReplayFailedError
-from app.sandbox.zones import zone_statements
 from app.services.point_in_time.relay_logs import lay_relay_logs
 from app.services.point_in_time.replay import replay
 from app.services.point_in_time.scratch import ScratchPlace, scratch_for
@@ -124,26 +123,6 @@ async def test_a_server_that_begins_to_give_gtids_is_recovered_through_that(sour
 
     assert_same(snapshot(points.sql, "copy"), expected)
     assert recovered.position.gtid.endswith(":1-2")
-
-
-async def test_a_transaction_that_was_begun_twice_counts_once(source):
-    """The first one that needs a zone of the server's own tables fails, and is taken when they are there."""
-    points = source(NAMED)
-    points.sql.run("USE mysql")
-    points.sql.script(zone_statements())
-    await points.backup()
-    points.sql.script([
-        "SET time_zone = 'Asia/Tokyo'",
-        "CREATE TABLE shop.moments (id INT PRIMARY KEY, t TIMESTAMP NULL)",
-        "INSERT INTO shop.moments VALUES (1, '2024-05-06 07:08:09')",
-        "SET time_zone = DEFAULT",
-    ])
-    expected = snapshot(points.sql, "shop")
-
-    recovered = await points.recover(points.position())
-    await points.restore(recovered, databases=("shop",), into="copy")
-
-    assert_same(snapshot(points.sql, "copy"), expected)
 
 
 @pytest.mark.parametrize("options", MODES, ids=IDS)

@@ -21,15 +21,12 @@ from app.engine.server.connection import Session
 from app.engine.server.server import Server
 from app.engine.sql.quoting import quote_text
 from app.errors import RecoverMismatchError, ReplayFailedError, StalledError, StorageFullError
-from app.sandbox.zones import zone_statements
 from app.services.point_in_time.disk import MORE_ROOM
 
 
 # Takes the file and the position where an applier has ended, and the GTIDs that it has applied.
 Describe: TypeAlias = Callable[[str, int, str], str]
 _POLL_SECONDS: Final = 0.1
-# Of both vendors. It may name a zone that only the tables of the source hold.
-_UNKNOWN_ZONE: Final = 1298
 # Of both vendors: the disk is full, or a table is, which on a scratch server means the same.
 _NO_ROOM: Final = frozenset({1021, 1114})
 _NOT_TAKEN: Final = (
@@ -37,12 +34,6 @@ _NOT_TAKEN: Final = (
     " from a newer backup, or all databases where some were chosen; 'backstay recover --drill' finds such changes in time."
 )
 _DIFFERS: Final = "Nothing was published; keep the archive and the base for whoever looks into it."
-
-
-async def fill_zones(session: Session) -> None:
-    """Let a scratch server know zones by name."""
-    for statement in await asyncio.to_thread(lambda: list(zone_statements())):
-        await session.query(statement)
 
 
 async def replay(
@@ -66,13 +57,7 @@ async def replay(
     """
     async with server.session() as session:
         await applier.begin(session, start)
-        again = 0
         status = await _watch(session, start.relay_end, server.timeout_seconds, progress)
-        if status.errno == _UNKNOWN_ZONE:
-            await fill_zones(session)
-            await session.query(session.flavor.replication.start)
-            again = 1
-            status = await _watch(session, start.relay_end, server.timeout_seconds, progress)
         if status.errno in _NO_ROOM:
             raise StorageFullError(
                 f"the state directory had no room left behind {status.file}:{status.position} of the binary log",
@@ -84,7 +69,7 @@ async def replay(
             raise ReplayFailedError(
                 f"{failed} was not taken: error {status.errno}", hint=_NOT_TAKEN
             )
-        await _compare(session, cut, status, again)
+        await _compare(session, cut, status)
         await applier.end(session)
 
 
@@ -124,7 +109,7 @@ async def _watch(
         await asyncio.sleep(_POLL_SECONDS)
 
 
-async def _compare(session: Session, cut: Cut, status: ApplierStatus, again: int) -> None:
+async def _compare(session: Session, cut: Cut, status: ApplierStatus) -> None:
     """Prove that every transaction was applied, and no other: a position alone would look right."""
     is_mariadb = session.flavor.vendor == "mariadb"
     applied = parsed_state(await applier.read_applied(session), is_mariadb=is_mariadb).position
@@ -136,9 +121,9 @@ async def _compare(session: Session, cut: Cut, status: ApplierStatus, again: int
             hint=_DIFFERS,
         )
     taken = status.taken
-    if taken is not None and cut.transactions + again not in taken:
+    if taken is not None and cut.transactions not in taken:
         raise RecoverMismatchError(
-            f"the scratch server has taken {taken[-1] - again} transactions, the binary log holds"
+            f"the scratch server has taken {taken[-1]} transactions, the binary log holds"
             f" {cut.transactions}",
             hint=_DIFFERS,
         )

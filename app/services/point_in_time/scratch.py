@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 
 from app.archive.catalogue.catalogue import Catalogue
 from app.binlog.archive.reading import ArchivedStream
-from app.binlog.replayed import ZONE
+from app.binlog.replayed import NAMED_ZONES, ZONE
 from app.domain.backups.manifest import Manifest
 from app.domain.ports import Clock
 from app.domain.restores.points import RecoverPlan
@@ -23,8 +23,8 @@ from app.engine.server.server import Server
 from app.engine.sql.quoting import quote_text
 from app.errors import ScratchUnavailableError
 from app.sandbox.scratch import open_scratch, sweep
+from app.sandbox.zones import zone_statements
 from app.services.backups.service import BackupService
-from app.services.point_in_time.replay import fill_zones
 from app.services.point_in_time.scratch_options import scratch_wish
 from app.services.restores.service import RecoveryService
 from app.storage.journals import Journals
@@ -148,11 +148,10 @@ async def _prepare(
                 hint="Name the directory of programs of that series with BACKSTAY_SCRATCH_BIN.",
             )
         zone = stream.settings.get(ZONE, _SYSTEM)
-        has_events = any(
-            entry.kind == "event" for database in base.databases for entry in database.objects
-        )
-        if has_events or (zone != _SYSTEM and not zone.startswith(("+", "-"))):
-            await fill_zones(session)
+        # An unknown one makes NULL of what CONVERT_TZ gives, without a word.
+        if stream.settings.get(NAMED_ZONES) != "OFF":
+            for statement in await asyncio.to_thread(lambda: list(zone_statements())):
+                await session.query(statement)
         if zone != _SYSTEM:
             await session.query(f"SET GLOBAL time_zone = {quote_text(zone)}")
         await session.query("SET SESSION time_zone = 'SYSTEM'")
