@@ -8,7 +8,7 @@ import pytest_asyncio
 
 from app.binlog.archive.reading import open_streams
 from app.domain.restores.points import Point, PointKind, RecoverRequest
-from app.errors import BaseUnfitError, DatabaseNotFoundError
+from app.errors import BaseUnfitError, DatabaseNotFoundError, RecoverMismatchError
 from app.services.point_in_time.plan import plan_recovery
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.log_archive import RESET, archiving, caught_up, until
@@ -123,3 +123,22 @@ async def test_a_file_of_two_streams_is_one_history(points):
     plans = [await points.plan(point) for point in named]
 
     assert [(plan.base, plan.stream) for plan in plans] == [(base, older)] * len(named)
+
+
+async def test_a_drill_finds_databases_that_were_changed_past_the_log(points):
+    """One that is gone, one that is new and empty, one whose tables get another character set."""
+    points.sql.script(["CREATE DATABASE old", "CREATE DATABASE made CHARACTER SET utf8mb4"])
+    await points.backup()
+    points.sql.script([
+        "SET sql_log_bin = 0",
+        "DROP DATABASE old",
+        "CREATE DATABASE new",
+        "ALTER DATABASE made CHARACTER SET latin1",
+        "SET sql_log_bin = 1",
+        "INSERT INTO shop.orders VALUES (1)",
+    ])
+    await points.backup()
+    points.archive()
+
+    with pytest.raises(RecoverMismatchError, match="database made, database new, database old"):
+        await points.service.drill(await points.service.plan_drill())

@@ -78,10 +78,10 @@ _ALONE: Final = re.compile(
     ),
     _FLAGS,
 )
-# Names no table that could be a temporary one: what is dropped was marked as such by the server, what stands around
-# statements, and a real table that is made of nothing else.
+# Names no table that could be a temporary one, or changes no row: what is dropped was marked as such by the server,
+# what stands around statements, a real table that is made of nothing else, and upkeep.
 _PLAIN: Final = re.compile(
-    r"\s*(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA|DROP(?!\s+INDEX)"
+    r"\s*(?:BEGIN|COMMIT|ROLLBACK|SAVEPOINT|XA|DROP(?!\s+INDEX)|(?:OPTIMIZE|REPAIR|ANALYZE)\s+TABLES?\b"
     r"|CREATE\s++(?:OR\s+REPLACE\s++)?+(?!(?:TEMPORARY\s+)?TABLE|(?:UNIQUE\s+|FULLTEXT\s+|SPATIAL\s+)?INDEX)"
     r"|CREATE\s+(?:OR\s+REPLACE\s+)?TABLE\b(?!.*\b(?:SELECT|LIKE|TABLE|VALUES)\b))",
     _FLAGS,

@@ -1,6 +1,6 @@
 """Recovery drills: an older backup and the binary log, compared with what a newer backup holds."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -14,6 +14,7 @@ from app.domain.restores.dry_run import Action, Forecast
 from app.domain.restores.points import Point, PointKind, RecoverPlan, RecoverRequest
 from app.domain.restores.proofs import RECOVERY_DRILL, Proof
 from app.domain.restores.restore import RestoreRequest
+from app.engine.schema.databases import read_schemas
 from app.errors import BaseUnfitError, RecoverMismatchError
 from app.services.point_in_time.plan import plan_recovery
 from app.services.point_in_time.scratch import Scratch
@@ -140,13 +141,28 @@ async def require_equal(
         for item in forecast.objects
         if item.action is not Action.KEEP
     ]
-    if differing := [*tables, *objects]:
+    databases = [name async for name in _other_databases(scratch, plan.backup)]
+    if differing := [*(f"database {name}" for name in databases), *tables, *objects]:
         shown = ", ".join(differing[:_SHOWN])
+        count = len(plan.backup.databases) + len(forecast.tables) + len(forecast.objects)
         raise RecoverMismatchError(
-            f"{len(differing)} of {len(forecast.tables) + len(forecast.objects)} tables and objects are not"
-            f" those of backup {plan.backup.backup_id}: {shown}",
+            f"{len(differing)} of {count} databases, tables and objects are not those of backup"
+            f" {plan.backup.backup_id}: {shown}",
             hint=_HINT,
         )
+
+
+async def _other_databases(scratch: Scratch, backup: Manifest) -> AsyncIterator[str]:
+    """Yield the databases that are in one of both alone, or that make other tables by their character set."""
+    async with scratch.server.session() as session:
+        schemas = await read_schemas(session, ())
+    there = {schema.name: (schema.charset, schema.collation) for schema in schemas}
+    held = {entry.name: (entry.charset, entry.collation) for entry in backup.databases}
+    # Of one that is limited to some, the others are there for statements that were executed in them.
+    names = held.keys() if databases_of(backup) else there.keys() | held.keys()
+    for name in sorted(names):
+        if there.get(name) != held.get(name):
+            yield name
 
 
 async def _dry_run(

@@ -82,6 +82,7 @@ def test_names_without_a_database_are_of_that_of_the_session(text, expected):
         "CREATE TABLE t (id INT)",
         "CREATE OR REPLACE VIEW v AS SELECT CONNECTION_ID()",
         "/* x */ CREATE PROCEDURE p() SELECT * FROM t",
+        "OPTIMIZE TABLE t",
     ],
 )
 def test_what_names_no_temporary_table_is_known(text):
