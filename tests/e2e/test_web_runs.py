@@ -3,13 +3,15 @@
 import asyncio
 import re
 from html import unescape
+from itertools import product
+from typing import Any
 
 import pytest
 
 from app.control.database import ControlDatabase
 from app.control.runs import RunRecords
 from app.documents.derived import BackupStored
-from app.domain.runs.run import RunKind, RunState
+from app.domain.runs.run import Failure, RunKind, RunState
 from tests.fixtures.api import finished
 from tests.fixtures.records import NOON, run
 from tests.fixtures.servers import Sql
@@ -114,6 +116,64 @@ def test_a_drill_that_failed_is_chosen_again_with_what_was_chosen(web_api, missi
     assert web.post(f"/runs/{run_id}/again").status_code == 422
 
 
+def kept(web_api, *runs):
+    """Put runs into the history."""
+
+    async def write() -> None:
+        address = f"sqlite+aiosqlite:///{web_api.state / 'control.db'}"
+        database = ControlDatabase(address, web_api.state)
+        for made in runs:
+            await RunRecords(database).add(made)
+        await database.close()
+
+    asyncio.run(write())
+
+
+def test_every_run_has_a_page_whatever_was_asked_for(web_api):
+    """Also that of a synthetic backup, which goes to no point that anybody has named."""
+    asked = {"to": "end", "databases": [], "dry_run": False, "schedule": "nightly"}
+    failure = Failure("connection-failed", "Database connection failed", "x", "", retryable=True)
+    ways: list[dict[str, Any]] = [
+        {"state": RunState.QUEUED, "request": asked},
+        {"state": RunState.FAILED, "request": {}, "error": failure, "finished_at": NOON},
+    ]
+    made = [
+        run(1000 + number, kind=kind, **way)
+        for number, (kind, way) in enumerate(product(RunKind, ways))
+    ]
+    kept(web_api, *made)
+    web = WebClient(web_api, "operator")
+    pages = {(each.kind, each.state): web.get(f"/runs/{each.run_id}") for each in made}
+
+    assert {page.status_code for page in pages.values()} == {200}
+    assert "Recovery up to now" in words(pages[RunKind.RECOVERY, RunState.QUEUED])
+
+
+@pytest.mark.parametrize("state", [RunState.FAILED, RunState.CANCELLED])
+def test_a_dry_run_that_did_not_succeed_says_why_and_is_chosen_again(web_api, missing, state):
+    """On its own page, which is loaded again when it ends: a server that went away, or somebody who stopped it."""
+    with web_api.client() as client:
+        body = {"databases": [NAME]}
+        begun = client.post("/api/admin/backup/create", json=body).json()
+        made = finished(client, begun["run_id"])["backup_id"]
+    over = run(
+        1100 + list(RunState).index(state),
+        kind=RunKind.DRY_RUN,
+        state=state,
+        finished_at=NOON,
+        backup_id=made,
+        error=Failure(
+            "connection-lost", "Connection lost", "it went away", "Look.", retryable=True
+        ),
+    )
+    kept(web_api, over)
+    page = WebClient(web_api, "operator").get(f"/restore/{made}/dry-run/{over.run_id}")
+
+    assert page.status_code == 200
+    assert "it went away" in page.text
+    assert f'href="/restore/{made}?again={over.run_id}">Try again</a>' in page.text
+
+
 @pytest.mark.parametrize("kind", [RunKind.BACKUP, RunKind.RECOVERY_POINT, RunKind.RECOVERY])
 def test_a_backup_that_nobody_here_can_read_is_told_as_far_as_it_is_known(kind, web_api):
     """Its run was killed when it was done; what it holds is encrypted for others."""
@@ -129,14 +189,7 @@ def test_a_backup_that_nobody_here_can_read_is_told_as_far_as_it_is_known(kind, 
         backup_id=stored.backup_id,
         result=stored.model_dump(mode="json"),
     )
-
-    async def write() -> None:
-        address = f"sqlite+aiosqlite:///{web_api.state / 'control.db'}"
-        database = ControlDatabase(address, web_api.state)
-        await RunRecords(database).add(made)
-        await database.close()
-
-    asyncio.run(write())
+    kept(web_api, made)
     answer = WebClient(web_api).get(f"/runs/{made.run_id}")
 
     assert answer.status_code == 200

@@ -1,5 +1,6 @@
 """Paths of pages as templates ask for them, and what templates take from each other."""
 
+import ast
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from tests.fixtures.records import run
 
 TEMPLATE_ROOT = Path(rendering.__file__).parent / "templates"
 TEMPLATE_FILES = sorted(TEMPLATE_ROOT.rglob("*.html"))
+RENDERERS = {"render", "render_as", "fragment"}
 LIVE = SimpleNamespace(database="shop", table="t", inserted=1, updated=None, deleted=None)
 STAGED = SimpleNamespace(**vars(LIVE) | {"database": "shop__bk_new_0123456789ab"})
 
@@ -113,6 +115,57 @@ def test_a_template_names_each_macro_that_it_calls(name):
     assert called & MACROS <= known
 
 
+def bound(tree):
+    """Return the names that a template gives a value itself: imports, macros, and what it sets."""
+    found = {macro.name for macro in tree.find_all(nodes.Macro)}
+    for imported in tree.find_all(nodes.FromImport):
+        found |= {name if isinstance(name, str) else name[1] for name in imported.names}
+    for assigned in tree.find_all((nodes.Assign, nodes.AssignBlock)):
+        target = assigned.target
+        found |= {
+            name.name for name in (target, *target.find_all(nodes.Name)) if hasattr(name, "name")
+        }
+    return found
+
+
+def used(name):
+    """Return the names that a page and its parts are to be given, but for those that have a default."""
+    tree = rendering._ENVIRONMENT.parse((TEMPLATE_ROOT / name).read_text())
+    optional = {
+        default.node.name
+        for default in tree.find_all(nodes.Filter)
+        if default.name == "default" and isinstance(default.node, nodes.Name)
+    }
+    found = meta.find_undeclared_variables(tree) - optional
+    parts: list[nodes.Include | nodes.Extends] = [
+        *tree.find_all(nodes.Include),
+        *tree.find_all(nodes.Extends),
+    ]
+    for part in parts:
+        if isinstance(part.template, nodes.Const):
+            found |= used(part.template.value)
+    return found - bound(tree)
+
+
+def rendered():
+    """Return each page that is rendered by words alone, with those words and where."""
+    for file in sorted(TEMPLATE_ROOT.parent.rglob("*.py")):
+        for call in ast.walk(ast.parse(file.read_text())):
+            if not isinstance(call, ast.Call) or getattr(call.func, "id", "") not in RENDERERS:
+                continue
+            words = {keyword.arg for keyword in call.keywords}
+            for known in call.args:
+                name = getattr(known, "value", None)
+                if isinstance(name, str) and name.endswith(".html") and None not in words:
+                    yield pytest.param(name, words, id=f"{file.stem}-{call.lineno}-{name}")
+
+
+@pytest.mark.parametrize(("name", "words"), list(rendered()))
+def test_a_page_is_given_all_that_it_and_its_parts_use(name, words):
+    """Also what is only looked at when something has failed: the page would fail then, too."""
+    assert used(name) - words <= {"view"}
+
+
 def test_a_part_that_is_imported_is_given_all_that_it_uses():
     """It does not know what the page knows: a name that nobody gives fails only when somebody sees its line."""
     imported = {
@@ -150,6 +203,46 @@ def test_rows_that_a_restore_has_loaded_are_its_part(words, tables, is_ours):
 
     assert ("part of a restore" in told) is is_ours
     assert (statement in told) is not is_ours
+
+
+def result_of(app, kind, **result):
+    """Render what the page of a run says of its result."""
+    template = rendering._ENVIRONMENT.get_template("parts/run_result.html")
+    view = View(asking(app), None, SystemClock().now())
+    return template.render(view=view, run=run(kind=kind, result=result))
+
+
+@pytest.mark.parametrize(
+    ("level", "words"),
+    [
+        ("size", "Nothing of what is in the file was read"),
+        ("hashes", "The rows were not looked at"),
+        ("inflate", "The rows were not counted"),
+        ("content", "7 rows in 2 statements were read and counted"),
+    ],
+)
+def test_a_verification_claims_no_more_than_it_has_done(app, level, words):
+    """Of a file whose length alone was compared no hash is called right, and none is called whole."""
+    found = result_of(
+        app, RunKind.VERIFICATION, level=level, rows_count=7, statements=2, size=9, raw_size=9
+    )
+
+    assert words in found
+    assert ("every hash" in found) == (level != "size")
+    assert ("</svg>whole</span>" in found) == (level == "content")
+
+
+def test_a_prune_tells_what_could_not_be_deleted(app):
+    """Each with why; where all went nothing is said."""
+    result = {"deleted": [{}], "kept": 1, "freed_bytes": 0, "failed": [], "binlog": []}
+    assert "Not all" not in result_of(app, RunKind.PRUNE, **result)
+
+    held = {"backup_id": "backup_6b0d83dbda5fc", "code": "backup-in-use", "message": "it is read"}
+    log = {"code": "storage-unavailable", "message": "no answer"}
+    found = result_of(app, RunKind.PRUNE, **result | {"failed": [held], "binlog": [log]})
+    assert "Not all that should go is gone" in found
+    assert 'href="/backups/backup_6b0d83dbda5fc"' in found
+    assert all(words in found for words in ("it is read", "backup-in-use", "no answer"))
 
 
 def test_a_run_is_called_by_what_it_is_about():

@@ -140,8 +140,8 @@ async def show_dry_run(
     manifest, wanted = await service.program.backups.info(backup_id), request_again(run)
     return render(
         request, "restore_dry_run.html", run=run, manifest=manifest, steps=steps_of(run),
-        undoable=None, fields=tuple(fields_of(wanted)), command_line=f"{command_of(wanted)} --dry-run",
-        body=body_of(wanted),
+        undoable=None, may_repeat=False, chosen_again=not run.store, fields=tuple(fields_of(wanted)),
+        command_line=f"{command_of(wanted)} --dry-run", body=body_of(wanted),
     )  # fmt: skip
 
 
