@@ -120,7 +120,26 @@ def test_what_nobody_has_chosen_is_not_everything(web_api, web, backup, step, fi
     assert runs(web_api) == before
 
 
-@pytest.mark.parametrize("fields", [{"scope": "tables"}, {"scope": "all", "where": "into"}, {}])
+def test_who_chose_a_drill_is_never_asked_about_a_restore(web_api, web, backup):
+    """To skip the dry run of a drill would replace live tables: the choice comes back."""
+    before = runs(web_api)
+    answer = web.post(f"/restore/{backup}/confirm", scope="all", where="drill", skip="on")
+
+    assert answer.status_code == 422
+    assert "A drill has no dry run to skip" in told(answer)
+    assert re.search(r'value="drill"[^>]* checked', answer.text)
+    assert runs(web_api) == before
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"scope": "tables"},
+        {"scope": "all", "where": "into"},
+        {"scope": "all", "where": "drill"},
+        {},
+    ],
+)
 def test_the_last_step_refuses_an_empty_choice_too(web_api, web, backup, fields):
     """Whoever sends it without the pages before it gets no restore of everything."""
     before = runs(web_api)

@@ -28,7 +28,8 @@ _FLAGS: Final = ("schema_only", "data_only", "accounts", "skip_binlog")
 # On unless somebody takes them off.
 _USUAL: Final = ("verify_before", "verify_after", "create_backup")
 _MOST_TEXT: Final = 64
-# Browsers send each of them as a carriage return and a line feed.
+_PLACES: Final = frozenset({"place", "into"})
+_DRILL: Final = "drill"
 _OPTIONS: Final = {
     "schema_only": "--schema-only",
     "data_only": "--data-only",
@@ -40,12 +41,16 @@ _OPTIONS: Final = {
 }
 
 
-def form_errors(form: FormData) -> dict[str, str]:
+def form_errors(form: FormData, *, restores: bool = False) -> dict[str, str]:
     """
     Say what of a form cannot be meant; empty = nothing.
 
     A request without names asks for everything, so an empty choice must not become one, nor may names
     be passed over because the choice beside them was not made.
+
+    Args:
+        form: What was sent.
+        restores: Whether a restore is to come of it, which is not what somebody wants who chose a drill.
 
     Returns:
         Reasons, by `scope` and `where`.
@@ -69,12 +74,16 @@ def form_errors(form: FormData) -> dict[str, str]:
     elif other := [name for name in sent if name != scope and sent[name]]:
         errors["scope"] = f"Single {other[0]} are chosen too: choose them alone, or none of them."
     where, into = str(form.get("where", "")), str(form.get("into", "")).strip()
-    if where not in {"place", "into", "drill"}:
+    if where not in {*_PLACES, _DRILL}:
         errors["where"] = "Choose where to."
     elif where == "into" and not into:
         errors["where"] = "Type the name of the database."
     elif where != "into" and into:
         errors["where"] = "Another name is typed: choose it, or leave the field empty."
+    elif where == _DRILL and restores:
+        errors["where"] = (
+            "A drill has no dry run to skip: the button Dry run begins it. To restore, choose where to."
+        )
     return errors
 
 
@@ -141,7 +150,10 @@ def choices_of(request: RestoreRequest, manifest: Manifest, *, is_drill: bool) -
     fields = [(name, value) for name, value in fields_of(request) if name != "pattern"]
     fields += [("where", "drill")] if is_drill else []
     fields += [("table", exact[pattern]) for pattern in request.tables if pattern in exact]
-    typed = " ".join(pattern for pattern in request.tables if pattern not in exact)
+    others = [pattern for pattern in request.tables if pattern not in exact]
+    # In a field whose words are apart, one that has a space would be two, of other tables.
+    fields += [("pattern", pattern) for pattern in others if pattern.split() != [pattern]]
+    typed = " ".join(pattern for pattern in others if pattern.split() == [pattern])
     return FormData([*fields, ("patterns", typed)])
 
 

@@ -151,7 +151,7 @@ async def ask_to_confirm(
 ) -> Response:
     """Ask the last question before a restore."""
     wanted = request_of(form, backup_id, service.program.settings.threads)
-    if (refused := await _refused(request, service, wanted, form)) is not None:
+    if (refused := await _refused(request, service, wanted, form, restores=True)) is not None:
         return refused
     return await _last_question(request, service, login, wanted, form)
 
@@ -162,7 +162,7 @@ async def restore(
 ) -> Response:
     """Restore, when everything was typed that must be."""
     wanted = request_of(form, backup_id, service.program.settings.threads)
-    if form_errors(form):
+    if form_errors(form, restores=True):
         raise InvalidRequestError(
             "the form does not say what is to be restored, or where to; nothing was begun",
             hint="Go back, and choose it once more.",
@@ -204,10 +204,15 @@ async def undo(
 
 
 async def _refused(
-    request: Request, service: Service, wanted: RestoreRequest, form: SentForm
+    request: Request,
+    service: Service,
+    wanted: RestoreRequest,
+    form: SentForm,
+    *,
+    restores: bool = False,
 ) -> Response | None:
     """Return the choices again, with what is wrong with them; None = nothing is."""
-    errors = await _choice_errors(service, wanted, form)
+    errors = await _choice_errors(service, wanted, form, restores=restores)
     if not errors:
         return None
     manifest = await service.program.backups.info(wanted.backup_id)
@@ -229,10 +234,10 @@ async def prove_again(
 
 
 async def _choice_errors(
-    service: Service, wanted: RestoreRequest, form: FormData
+    service: Service, wanted: RestoreRequest, form: FormData, *, restores: bool
 ) -> dict[str, str]:
     """Say what is wrong with what was chosen; a backup that is not there is raised."""
-    if errors := form_errors(form):
+    if errors := form_errors(form, restores=restores):
         return errors
     try:
         plan = await service.program.recoveries.plan(wanted)

@@ -3,16 +3,20 @@
 import json
 from dataclasses import replace
 from datetime import timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from starlette.datastructures import FormData
 
 from app.api.bodies import RestoreBody
+from app.domain.backups.manifest import Manifest
 from app.domain.restores.restore import RestoreRequest
 from app.domain.runs.run import RunKind, RunState
 from app.services.jobs import requested
 from app.web.forms.restore import (
     body_of,
+    choices_of,
     dry_run_problem,
     fields_of,
     form_errors,
@@ -99,6 +103,17 @@ def test_ticked_tables_are_exact_and_patterns_are_not():
     form = FormData([("scope", "tables"), ("table", "shop.a*"), ("patterns", "log_*  x")])
 
     assert request_of(form, BACKUP, 2).tables == ("shop.a[*]", "log_*", "x")
+
+
+@pytest.mark.parametrize("pattern", ["sales 2024*", " a*", "a\u3000b", "[ x]*"])
+def test_a_pattern_with_a_space_is_chosen_again_as_one(pattern):
+    """In a field whose words are patterns it would be two, of other tables."""
+    wanted = RestoreRequest(BACKUP, tables=(pattern, "log_*"))
+    manifest = SimpleNamespace(databases=())
+    again = choices_of(wanted, cast("Manifest", manifest), is_drill=False)
+
+    assert set(request_of(again, BACKUP, wanted.threads).tables) == {pattern, "log_*"}
+    assert form_errors(again) == {}
 
 
 def test_what_a_link_has_ticked_is_in_nobodys_way():
