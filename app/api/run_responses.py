@@ -8,6 +8,7 @@ https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/
 
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Annotated, Final, TypeVar
 
@@ -21,6 +22,7 @@ from app.documents.runs import RunFacts
 from app.domain.access.user import Identity
 from app.domain.runs.run import IdempotencyKey, Run, RunId, RunState
 from app.services.runs.job import Job
+from app.services.runs.repeats import start_once
 
 
 T = TypeVar("T")
@@ -52,17 +54,22 @@ class Launcher:
         self._request = request
         self._response = response
         self._runs = service.program.runs
+        self._history = service.program.history
         self._prefer = prefer
         self._key = key
 
     async def __call__(
-        self, job: Job[T], identity: Identity, *, wait_seconds: float | None = None
+        self,
+        make: Callable[[], Job[T] | Awaitable[Job[T]]],
+        identity: Identity,
+        *,
+        wait_seconds: float | None = None,
     ) -> RunFacts | JSONResponse:
         """
         Start a run.
 
         Args:
-            job: What to do.
+            make: Makes what to do, or refuses it.
             identity: Who asks.
             wait_seconds: How long the end is waited for; None = as the request prefers.
 
@@ -73,8 +80,10 @@ class Launcher:
         Raises:
             AlreadyRunningError: Another run is in the way; named.
             KeyReusedError: The key was used for another request.
+            AppError: It cannot be made, and no run of this key was.
         """
-        run, _ = await self._runs.start(job, requester_of(identity), await self._idempotency())
+        key = await self._idempotency()
+        run = await start_once(self._runs, self._history, make, requester_of(identity), key)
         self._request.state.run_id = run.run_id
         headers = {"Location": f"/api/admin/runs/{run.run_id}"}
         if wait_seconds is None and (preference := _WAIT.search(self._prefer)) is not None:

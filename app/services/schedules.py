@@ -63,6 +63,12 @@ class DueStatus:
     job: Job[Manifest] | None
     next_due: datetime | None
 
+    def require_job(self) -> Job[Manifest]:
+        """Return what to run; raises NotDueError."""
+        if self.job is None:
+            raise NotDueError(f"the schedule {self.schedule.name!r} is not due")
+        return self.job
+
 
 @dataclass(frozen=True, slots=True)
 class DueRun:

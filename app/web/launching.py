@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Final, TypeVar
 
@@ -13,6 +14,7 @@ from app.api.access import current_service
 from app.domain.runs.run import IdempotencyKey, Run
 from app.services.access.browser_logins import BrowserLogin
 from app.services.runs.job import Job
+from app.services.runs.repeats import start_once
 from app.web import csrf
 from app.web.access import requester_of
 from app.web.rendering import path_for
@@ -26,13 +28,18 @@ _KEY: Final = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _NOT_ASKED: Final = frozenset({csrf.FIELD, KEY_FIELD, "password"})
 
 
-async def launch(request: Request, job: Job[T], login: BrowserLogin, form: FormData) -> Response:
+async def launch(
+    request: Request,
+    make: Callable[[], Job[T] | Awaitable[Job[T]]],
+    login: BrowserLogin,
+    form: FormData,
+) -> Response:
     """
     Start a run and lead to its page.
 
     Args:
         request: That sent the form.
-        job: What to do.
+        make: Makes what to do, or refuses it.
         login: Who asks.
         form: With the key that makes it one run.
 
@@ -42,9 +49,11 @@ async def launch(request: Request, job: Job[T], login: BrowserLogin, form: FormD
     Raises:
         AlreadyRunningError: Another run is in the way; named.
         KeyReusedError: The key was used for another form.
+        AppError: It cannot be made, and this very form has started no run.
     """
-    service = await current_service(request)
-    run, _ = await service.program.runs.start(job, requester_of(login), _key(request, form))
+    program = (await current_service(request)).program
+    key = _key(request, form)
+    run = await start_once(program.runs, program.history, make, requester_of(login), key)
     return _lead_to(request, run)
 
 

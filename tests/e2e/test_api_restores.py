@@ -135,6 +135,17 @@ def test_a_restore_is_undone_and_the_undo_as_well(admin, restore, sql):
     assert undone["restore_id"] not in {None, first["restore_id"]}
 
 
+def test_an_undo_that_is_asked_for_twice_is_one(admin, restore, sql):
+    """By its key; without it nobody can tell, and what is undone is undone."""
+    path = f"{BACKUP}/undo/{done(restore())['restore_id']}"
+    headers = {**WAIT, "Idempotency-Key": "undone-once"}
+    first, second = (done(admin.post(path, headers=headers)) for _ in range(2))
+
+    assert first == second
+    assert sql.run(ROWS) == [(1, 1)]
+    problem(admin.post(path, headers=WAIT), 409, "undo-expired")
+
+
 def test_a_restore_is_undone_by_the_id_of_its_backup(admin, backup_id, restore, sql):
     """The newest restore of a backup needs no other name."""
     done(restore())

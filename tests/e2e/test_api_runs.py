@@ -119,6 +119,20 @@ def test_a_failed_run_keeps_its_key(admin, table):
     assert first.json()["run_id"] == second.json()["run_id"]
 
 
+def test_what_is_gone_because_it_was_done_is_that_run(admin, table):
+    """Whoever heard no answer asks again, and learns what came of it; without the key it is not found."""
+    key, run = _key(), created(admin, databases=[table])
+    path = f"{BACKUP}/delete/{run['backup_id']}"
+    first, second = (done(admin.delete(path, headers=key)) for _ in range(2))
+
+    assert first == second
+    assert first["kind"] == "deletion"
+    problem(admin.delete(path), 404, "backup-not-found")
+    problem(admin.delete(path, headers=_key()), 404, "backup-not-found")
+    other = f"{BACKUP}/delete/{run['backup_id'][:-1]}x"
+    problem(admin.delete(other, headers=key), 422, "key-reused")
+
+
 def test_a_key_for_another_request_is_refused(admin, table):
     """422 key-reused for another body or another route."""
     key = _key()

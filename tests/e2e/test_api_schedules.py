@@ -124,6 +124,19 @@ def test_a_schedule_is_set_shown_run_and_due_again(api, client, table):
     done(_run(client))
 
 
+def test_a_scheduled_backup_that_is_asked_for_twice_is_one_run(client, table):
+    """The second answer tells of it, and not that nothing is due: it was, and was done."""
+    daily, _ = _daily()
+    client.post(f"{BACKUP}/schedule", json={**daily, "options": {"databases": [table]}})
+    headers = {**WAIT, "Idempotency-Key": "tonight"}
+    first, second = (
+        done(client.post(f"{BACKUP}/run-scheduled", headers=headers)) for _ in range(2)
+    )
+
+    assert first == second
+    assert _run(client).json()["due"] is False
+
+
 def test_another_frequency_may_be_due_when_the_schedule_is_not(api, client, table):
     """`frequency` takes the place of the schedule's for this once."""
     daily, _ = _daily()

@@ -54,6 +54,23 @@ def test_a_backup_that_failed_is_tried_again(web_api, missing):
     assert _ACTION.findall(web.get(ways[0]).text) == []
 
 
+def test_a_backup_that_is_deleted_by_a_double_click_was_deleted_once(web_api, missing):
+    """Both lead to the run; the same form without its key finds nothing any more."""
+    web = WebClient(web_api)
+    with web_api.client() as client:
+        body = {"databases": [NAME]}
+        begun = client.post("/api/admin/backup/create", json=body).json()
+        made = finished(client, begun["run_id"])["backup_id"]
+        ways = []
+        for _ in range(2):
+            sent = web.post(f"/backups/{made}/delete", typed=made[-5:], key="clicked-twice")
+            ways.append(sent.headers["Location"])
+            finished(client, ways[-1].rpartition("/")[2])
+
+    assert ways[0] == ways[1]
+    assert web.post(f"/backups/{made}/delete", typed=made[-5:]).status_code == 404
+
+
 def test_the_backup_of_a_restore_is_found_by_its_database_and_day(web_api, missing):
     """Which is told to the next step as well."""
     web = WebClient(web_api)

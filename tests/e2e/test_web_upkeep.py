@@ -66,6 +66,8 @@ def test_a_prune_wants_to_know_how_many_go(installed, sql, database):
 
     run = finished(api, sent.headers["Location"].rpartition("/")[2])
     assert [backup["backup_id"] for backup in run["result"]["deleted"]] == [made[0]]
+    again = admin.post("/retention", typed="1", key="3123456789abcdef")
+    assert again.headers["Location"] == sent.headers["Location"], "sent twice, it is one"
     assert "Nothing would go" in words(admin.get("/retention"))
 
 

@@ -1,6 +1,7 @@
 """Backups: made, listed, shown, proven, downloaded and deleted."""
 
 import asyncio
+from functools import partial
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
@@ -75,7 +76,7 @@ async def create_backup(
         verify=body.verify,
         accounts=body.accounts,
     )
-    return await launch(service.program.jobs.backup(options), identity)
+    return await launch(partial(service.program.jobs.backup, options), identity)
 
 
 @router.post("/recovery-point", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
@@ -90,7 +91,7 @@ async def create_recovery_point(
     options = BackupOptions(
         databases=body.databases, description=body.description, recovery_point=True
     )
-    return await launch(service.program.jobs.backup(options), identity)
+    return await launch(partial(service.program.jobs.backup, options), identity)
 
 
 @router.post("/verify/{backup_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
@@ -103,7 +104,7 @@ async def verify_backup(
 ) -> RunFacts | JSONResponse:
     """Prove that a backup is what was written, to the last byte and row; needs no server."""
     level = (body or VerifyBody()).level
-    return await launch(await service.program.jobs.verification(backup_id, level), identity)
+    return await launch(partial(service.program.jobs.verification, backup_id, level), identity)
 
 
 @router.post("/copy/{backup_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
@@ -111,8 +112,9 @@ async def copy_backup(
     backup_id: str, body: CopyBody, identity: Caller, service: CurrentService, launch: Launch
 ) -> RunFacts | JSONResponse:
     """Copy a backup to a store, or from one, and read the copy back from where it lies."""
-    job = await service.program.jobs.copy(backup_id, body.source, body.to, rewrap=body.rewrap)
-    return await launch(job, identity)
+    copy = service.program.jobs.copy
+    make = partial(copy, backup_id, body.source, body.to, rewrap=body.rewrap)
+    return await launch(make, identity)
 
 
 @router.delete("/delete/{backup_id}", response_model=RunFacts, responses=STARTS_RUN)
@@ -120,8 +122,8 @@ async def delete_backup(
     backup_id: str, identity: Caller, service: CurrentService, launch: Launch
 ) -> RunFacts | JSONResponse:
     """Delete a backup; refused while it is restored, verified or downloaded."""
-    job = await service.program.jobs.deletion(backup_id)
-    return await launch(job, identity, wait_seconds=_DELETION_SECONDS)
+    make = partial(service.program.jobs.deletion, backup_id)
+    return await launch(make, identity, wait_seconds=_DELETION_SECONDS)
 
 
 @router.get("/download/{backup_id}", response_class=FileResponse, responses=DOWNLOADS)

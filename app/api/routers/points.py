@@ -1,5 +1,7 @@
 """Recoveries to a point in time."""
 
+from functools import partial
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
@@ -29,5 +31,5 @@ async def start_recovery(
     request = RecoverRequest(point, body.databases, service.program.settings.threads)
     jobs = service.program.recovery_jobs
     if body.dry_run:
-        return await launch(jobs.dry_run(request), identity)
-    return await launch(jobs.recovery(request), identity)
+        return await launch(partial(jobs.dry_run, request), identity)
+    return await launch(partial(jobs.recovery, request), identity)

@@ -1,5 +1,7 @@
 """Restores: looked at, tried, done and taken back."""
 
+from functools import partial
+
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
 
@@ -36,7 +38,7 @@ async def restore_backup(
     of a database runs at a time; the run that is in the way is named.
     """
     request = _request(backup_id, body or RestoreBody(), service)
-    return await launch(await service.program.jobs.restore(request), identity)
+    return await launch(partial(service.program.jobs.restore, request), identity)
 
 
 @router.post(
@@ -61,8 +63,8 @@ async def try_restore(
     body = body or TestRestoreBody()
     request = _request(backup_id, body, service)
     if body.drill:
-        return await launch(await service.program.jobs.drill(request), identity)
-    return await launch(await service.program.jobs.dry_run(request), identity)
+        return await launch(partial(service.program.jobs.drill, request), identity)
+    return await launch(partial(service.program.jobs.dry_run, request), identity)
 
 
 @router.post("/undo/{restore_id}", status_code=202, response_model=RunFacts, responses=STARTS_RUN)
@@ -75,7 +77,7 @@ async def undo_restore(
     `restore_id` is that of the restore, or the backup's id for its newest restore. What the restore
     brought is kept, so an undo can itself be undone.
     """
-    return await launch(await service.program.jobs.undo(restore_id), identity)
+    return await launch(partial(service.program.jobs.undo, restore_id), identity)
 
 
 def _request(backup_id: str, body: RestoreBody, service: CurrentService) -> RestoreRequest:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import replace
+from functools import partial
 
 from fastapi import APIRouter
 from fastapi.responses import JSONResponse
@@ -47,8 +48,9 @@ async def prune_backups(
         retention = await asyncio.to_thread(program.retention_of, body.store)
         plan = PrunePlan.of(await retention.plan(await _wanted(service, body)))
         return JSONResponse(plan.model_dump(mode="json"))
-    job = await program.jobs.prune(identity.name, accept_clock=body.accept_clock, store=body.store)
-    return await launch(job, identity)
+    prune, by = program.jobs.prune, identity.name
+    make = partial(prune, by, accept_clock=body.accept_clock, store=body.store)
+    return await launch(make, identity)
 
 
 async def _wanted(service: Service, body: PruneBody) -> Schedule | None:

@@ -94,9 +94,8 @@ async def run_scheduled(
     due = await service.program.schedules.due(
         body.frequency, name=body.name, force=body.force, role=identity.role
     )
-    if due.job is not None:
-        with suppress(NotDueError):  # somebody was faster
-            return await launch(due.job, identity)
+    with suppress(NotDueError):  # or somebody was faster
+        return await launch(due.require_job, identity)
     return JSONResponse(NotDue.of(due.next_due).model_dump(mode="json"))
 
 

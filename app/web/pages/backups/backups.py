@@ -1,6 +1,7 @@
 """Backups: listed, shown, made, proven, pinned, downloaded and deleted."""
 
 import asyncio
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
@@ -130,7 +131,7 @@ async def create_backup(
         accounts="accounts" in form,
         recovery_point="recovery_point" in form,
     )
-    return await launch(request, service.program.jobs.backup(options), login, form)
+    return await launch(request, partial(service.program.jobs.backup, options), login, form)
 
 
 @router.get("/{backup_id}", name="web:get_backup")
@@ -200,8 +201,8 @@ async def copy_backup(
     request: Request, service: CurrentService, login: Viewer, form: SentForm, backup_id: str
 ) -> Response:
     """Copy a backup to a store."""
-    job = await service.program.jobs.copy(backup_id, "", str(form.get("to", ""))[:40])
-    return await launch(request, job, login, form)
+    make = partial(service.program.jobs.copy, backup_id, "", str(form.get("to", ""))[:40])
+    return await launch(request, make, login, form)
 
 
 @router.post("/{backup_id}/verify", name="web:verify_backup")
@@ -210,8 +211,8 @@ async def verify_backup(
 ) -> Response:
     """Read a backup to its end, and count what is in it."""
     level = VerifyLevel.HASHES if "stored" in form else VerifyLevel.CONTENT
-    job = await service.program.jobs.verification(backup_id, level)
-    return await launch(request, job, login, form)
+    make = partial(service.program.jobs.verification, backup_id, level)
+    return await launch(request, make, login, form)
 
 
 @router.post("/{backup_id}/drill", name="web:rehearse_restore.drill")
@@ -220,7 +221,7 @@ async def drill_backup(
 ) -> Response:
     """Restore a backup into scratch schemas, prove it, and drop them."""
     wanted = RestoreRequest(backup_id=backup_id, threads=service.program.settings.threads)
-    return await launch(request, await service.program.jobs.drill(wanted), login, form)
+    return await launch(request, partial(service.program.jobs.drill, wanted), login, form)
 
 
 @router.post("/{backup_id}/pin", name="web:pin_backup")
@@ -253,7 +254,7 @@ async def delete_backup(
 ) -> Response:
     """Delete a backup whose last characters were typed."""
     _require_typed(form, backup_id)
-    return await launch(request, await service.program.jobs.deletion(backup_id), login, form)
+    return await launch(request, partial(service.program.jobs.deletion, backup_id), login, form)
 
 
 # A form, unlike a link, is in the audit.

@@ -7,6 +7,7 @@ Of the backup directory, or of a store where one is named.
 import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 
@@ -21,7 +22,7 @@ from app.domain.store_trial import StoreFacts
 from app.errors import AppError, InvalidRequestError, StoreNotFoundError
 from app.services.backups.retention_rules import policy_of
 from app.web.access import SentForm, Viewer
-from app.web.launching import launch
+from app.web.launching import find_launched, launch
 from app.web.paging import Part
 from app.web.rendering import render_as
 
@@ -60,6 +61,9 @@ async def prune(
     request: Request, service: CurrentService, login: Viewer, form: SentForm
 ) -> Response:
     """Delete what no rule keeps, once somebody has typed how many that are."""
+    # Sent twice: what would have gone is gone.
+    if launched := await find_launched(request, login, form):
+        return launched
     store = str(form.get("store", ""))
     plan = await _plan(service, store)
     accepts_clock = "accept_clock" in form
@@ -74,9 +78,9 @@ async def prune(
     if errors:
         request.state.code = InvalidRequestError.code
         return await _plan_page(request, service, plan, RetentionQuery(store=store), typed, errors)
-    name = login.identity.name
-    job = await service.program.jobs.prune(name, accept_clock=accepts_clock, store=store)
-    return await launch(request, job, login, form)
+    prune, name = service.program.jobs.prune, login.identity.name
+    make = partial(prune, name, accept_clock=accepts_clock, store=store)
+    return await launch(request, make, login, form)
 
 
 async def _plan(service: Service, store: str) -> RetentionPlan:

@@ -23,7 +23,6 @@ from app.errors import (
     InvalidRequestError,
     InvalidScheduleError,
     NotAuthorizedError,
-    NotDueError,
 )
 from app.services.access.browser_logins import BrowserLogin
 from app.services.backups.retention_rules import policy_of
@@ -136,9 +135,7 @@ async def run_scheduled(
     due = await service.program.schedules.due(
         name=schedule.name, force=True, role=login.identity.role
     )
-    if due.job is None:  # it was forced
-        raise NotDueError(f"the schedule {schedule.name!r} is not due")
-    return await launch(request, due.job, login, form)
+    return await launch(request, due.require_job, login, form)
 
 
 @router.post("/{name}/enabled", name="web:set_schedule.enabled")

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request
@@ -93,7 +94,9 @@ async def dry_run(
 ) -> Response:
     """Find out where a recovery would begin and end."""
     wanted = request_of(form, service.program.settings.threads)
-    answer = await launch(request, service.program.recovery_jobs.dry_run(wanted), login, form)
+    answer = await launch(
+        request, partial(service.program.recovery_jobs.dry_run, wanted), login, form
+    )
     run_id = request.state.run_id
     answer.headers["Location"] = path_for(request, "start_recovery.result", run_id=run_id)
     return answer
@@ -129,7 +132,9 @@ async def recover(
 ) -> Response:
     """Make a backup of a point in time; the server itself is not asked and not touched."""
     wanted = request_of(form, service.program.settings.threads)
-    return await launch(request, service.program.recovery_jobs.recovery(wanted), login, form)
+    return await launch(
+        request, partial(service.program.recovery_jobs.recovery, wanted), login, form
+    )
 
 
 @router.post("/drill", name="web:start_recovery.drill")
@@ -137,8 +142,8 @@ async def drill(
     request: Request, service: CurrentService, login: Viewer, form: SentForm
 ) -> Response:
     """Prove that the newest backup is what an older one and the log between them give."""
-    job = service.program.recovery_jobs.drill("", service.program.settings.threads)
-    return await launch(request, job, login, form)
+    make = partial(service.program.recovery_jobs.drill, "", service.program.settings.threads)
+    return await launch(request, make, login, form)
 
 
 def _is_dry_run(run: Run) -> bool:

@@ -1,6 +1,7 @@
 """The way to a restore: which backup, what and where, a dry run, the last question; and undo."""
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated
 from zoneinfo import ZoneInfo
@@ -121,8 +122,8 @@ async def dry_run_or_drill(
     if (refused := await _refused(request, service, wanted, form)) is not None:
         return refused
     if form.get("where") == "drill":
-        return await launch(request, await service.program.jobs.drill(wanted), login, form)
-    answer = await launch(request, await service.program.jobs.dry_run(wanted), login, form)
+        return await launch(request, partial(service.program.jobs.drill, wanted), login, form)
+    answer = await launch(request, partial(service.program.jobs.dry_run, wanted), login, form)
     run_id = request.state.run_id
     path = path_for(request, "rehearse_restore.result", backup_id=backup_id, run_id=run_id)
     answer.headers["Location"] = path
@@ -182,7 +183,7 @@ async def restore(
         errors["password"] = problem
     if errors:
         return await _last_question(request, service, login, wanted, form, errors)
-    return await launch(request, await service.program.jobs.restore(wanted), login, form)
+    return await launch(request, partial(service.program.jobs.restore, wanted), login, form)
 
 
 @router.get("/undo/{restore_id}", name="web:undo_restore.form")
@@ -200,7 +201,7 @@ async def undo(
     """Take a restore back."""
     if problem := await prove_again(request, service, login, form):
         return await _undo_question(request, service, login, restore_id, problem)
-    return await launch(request, await service.program.jobs.undo(restore_id), login, form)
+    return await launch(request, partial(service.program.jobs.undo, restore_id), login, form)
 
 
 async def _refused(

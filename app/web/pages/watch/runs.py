@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 from time import monotonic
 from typing import Annotated, Final
@@ -153,8 +154,8 @@ async def repeat_run(
     run = await service.program.runs.get(run_id)
     jobs = service.program.jobs
     if run.kind is RunKind.VERIFICATION and not run.store:
-        return await launch(request, await jobs.verification_again(run), login, form)
-    return await launch(request, jobs.backup_again(run), login, form)
+        return await launch(request, partial(jobs.verification_again, run), login, form)
+    return await launch(request, partial(jobs.backup_again, run), login, form)
 
 
 async def _events(
