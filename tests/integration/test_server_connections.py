@@ -8,6 +8,7 @@ from app.concurrency import Bound
 from app.domain.restores.restore import RestoreRequest
 from app.engine.server.server import Server
 from app.errors import ConnectionFailedError, NoConnectionLeftError
+from app.services.monitoring.doctor import DoctorService
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.restored_shop import scratch
 
@@ -87,3 +88,20 @@ async def test_every_run_gives_all_its_places_back(server, tmp_path, sql, shop):
     assert places.hits == 0
     assert not [name for name in scratch(sql, shop) if "__bk_new_" in name]
     await backstay.close()
+
+
+async def test_whoever_examines_the_server_leaves_connections_to_all_else(server, tmp_path):
+    """Twenty at once wait for one look, which has begun when they had asked; the next one is a new one."""
+    places = Bound("max_server_connections", 3)
+    target = Server(server.url, places=places)
+    backstay = Backstay(server.url, tmp_path)
+    doctor = DoctorService(target, backstay.catalogue, backstay.journals)
+    first = asyncio.create_task(doctor.examine())
+    await asyncio.sleep(0)
+    many = await asyncio.gather(*(doctor.examine() for _ in range(20)))
+    later = await doctor.examine()
+
+    assert places.hits == 0
+    assert len({id(found) for found in many}) == 1
+    assert len({id(found) for found in (await first, many[0], later)}) == 3
+    await target.close()

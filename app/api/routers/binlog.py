@@ -1,11 +1,12 @@
 """The archive of the binary log: what it has, and what happened when."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 
 from app.api.access import CurrentService
+from app.api.instants import Instant
+from app.api.listeners import while_listened
 from app.api.openapi_responses import READS
 from app.documents.monitoring import BinlogStatus, BinlogTransactions
 from app.domain.restores.log_archive import TransactionQuery
@@ -23,9 +24,10 @@ async def get_binlog_status(service: CurrentService) -> BinlogStatus:
 @router.get("/transactions", responses=READS)
 async def list_binlog_transactions(
     service: CurrentService,
+    request: Request,
     *,
-    since: Annotated[datetime | None, Query(description="Committed then or later.")] = None,
-    until: Annotated[datetime | None, Query(description="Committed then or before.")] = None,
+    since: Annotated[Instant | None, Query(description="Committed then or later.")] = None,
+    until: Annotated[Instant | None, Query(description="Committed then or before.")] = None,
     database: Annotated[str, Query(description="One that they changed.")] = "",
     table: Annotated[str, Query(description="One that they changed or named.")] = "",
     match: Annotated[str, Query(description="Text in the statement, whatever its case.")] = "",
@@ -36,9 +38,6 @@ async def list_binlog_transactions(
 
     Times without a zone are UTC. Statements are shown without their values.
     """
-    query = TransactionQuery(_utc(since), _utc(until), database, table, match, limit)
-    return BinlogTransactions.of(await service.binlog.transactions(query))
-
-
-def _utc(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment and moment.tzinfo is None else moment
+    query = TransactionQuery(since, until, database, table, match, limit)
+    found = await while_listened(request, service.binlog.transactions(query))
+    return BinlogTransactions.of(found)

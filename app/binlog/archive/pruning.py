@@ -30,7 +30,7 @@ from app.binlog.archive.reading import ArchivedStream, open_stream, stream_direc
 from app.binlog.archive.sealed import Sealed
 from app.binlog.archive.streams import change_stream_document, read_stream_document
 from app.domain.restores.points import Place
-from app.errors import BinlogDamagedError, StorageUnavailableError
+from app.errors import BinlogDamagedError, StorageError
 from app.storage.files import ReadFile
 from app.storage.layout import LOCK
 from app.storage.local import LocalDirectory
@@ -126,7 +126,7 @@ def _known(directory: LocalDirectory, keys: LogKeys) -> LeasedStream:
 
 def _open_lease(directory: LocalDirectory, *, exclusive: bool) -> ReadFile:
     if not directory.exists(LEASE):
-        with suppress(StorageUnavailableError), directory.create(LEASE) as file:  # or another has
+        with suppress(StorageError), directory.create(LEASE) as file:  # or another has
             file.keep()
     return directory.open(LEASE, exclusive=exclusive)
 

@@ -85,6 +85,8 @@ class BinlogService:
         self._alarm = alarm
         self._lag_seconds = lag_seconds
         self._ask_for_backup = ask_for_backup
+        # Whoever asks may do so often, and each reads for long, in one of the few threads that all else needs too.
+        self._looks = asyncio.Semaphore(2)
         self._backups_asked: list[asyncio.Task[None]] = []
         self._archiver = Archiver(
             server,
@@ -230,7 +232,7 @@ class BinlogService:
 
     async def transactions(self, query: TransactionQuery) -> FoundTransactions:
         """
-        Find transactions in the archive.
+        Find transactions in the archive. Others wait for their turn.
 
         Returns:
             Those that match, in the order of the log, at most as many as were asked for.
@@ -240,7 +242,8 @@ class BinlogService:
             NoIdentityError: It is encrypted for others.
             StorageError: The medium does not answer.
         """
-        return await search(self._backups, self._keys, query)
+        async with self._looks:
+            return await search(self._backups, self._keys, query)
 
     async def transactions_around(
         self, query: TransactionQuery, moment: datetime, within: timedelta
@@ -251,7 +254,8 @@ class BinlogService:
         Returns:
             Those that match, as far as there was time to look.
         """
-        return await search_around(self._backups, self._keys, query, moment, within)
+        async with self._looks:
+            return await search_around(self._backups, self._keys, query, moment, within)
 
 
 class _Watch:

@@ -88,9 +88,27 @@ class DoctorService:
         self._binlog = binlog
         self._lost = lost
         self._private = private
+        # One look at a time: it asks the server and the stores a lot, and whoever may look may do so often.
+        self._turn = asyncio.Lock()
+        self._begun = 0
+        self._last: tuple[int, tuple[DoctorCheck, ...]] = (0, ())
 
     async def examine(self) -> tuple[DoctorCheck, ...]:
-        """Return every finding, server first; never raises an error of this program."""
+        """
+        Examine everything; never raises an error of this program.
+
+        Returns:
+            Every finding, server first. Whoever has waited meanwhile for the same gets that of one look, which
+            has begun after all of them had asked.
+        """
+        begun = self._begun
+        async with self._turn:
+            if self._last[0] <= begun:
+                self._begun += 1
+                self._last = (self._begun, await self._examine())
+            return self._last[1]
+
+    async def _examine(self) -> tuple[DoctorCheck, ...]:
         try:
             found = await asyncio.to_thread(self._journals.survey)
             journals = journal_checks(found.damaged)

@@ -1,11 +1,17 @@
 """What happened around a moment, next to it first."""
 
+import asyncio
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from threading import Timer
 
 import pytest
 
 from app.binlog.archive.keys import PLAIN
+from app.binlog.archive.layout import root_of
+from app.bootstrap.program import Program
+from app.config import Settings
 from app.domain.restores.log_archive import TransactionQuery
 from app.services.binlog import search as module
 from app.services.binlog.search import search, search_around
@@ -68,6 +74,25 @@ async def test_conditions_hold_on_both_sides(backups):
     near = await search_around(backups, PLAIN, query, everything[0].committed_at, WEEK)
 
     assert near.before + near.after == everything != ()
+
+
+async def test_whoever_searches_leaves_threads_to_all_else(backups, tmp_path):
+    """A thread of the service is free at once, however many search at the same time."""
+    (stream,) = (path for path in root_of(backups).iterdir() if path.is_dir())
+    for number in range(60):
+        shutil.copytree(stream, stream.with_name(f"{stream.name[:-3]}{number:03}"))
+    asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(4))
+    service = Program(Settings(backup_dir=backups, state_dir=tmp_path / "s")).binlog
+    at = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    nothing = TransactionQuery(match="nothing is like that")
+    searches = [asyncio.create_task(service.transactions(nothing)) for _ in range(6)]
+    looks = [asyncio.create_task(service.transactions_around(nothing, at, WEEK)) for _ in range(6)]
+    await asyncio.sleep(0)
+
+    await asyncio.to_thread(lambda: None)
+    assert not any(task.done() for task in (*searches, *looks))
+    assert all(found.transactions == () for found in await asyncio.gather(*searches))
+    assert all(found.before == () for found in await asyncio.gather(*looks))
 
 
 async def test_when_there_is_no_time_it_says_so(backups, monkeypatch):
