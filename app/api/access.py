@@ -106,6 +106,16 @@ def requester_of(identity: Identity) -> Requester:
     return Requester(identity.name, Origin.API)
 
 
+async def note_name(name: str, request: Request, service: Service) -> None:
+    """Name to the audit who wants to log in; what is no user's name may be a password, typed there."""
+    known = await service.sign_ins.find_name(name)
+    if known:
+        request.state.known_about = known
+    else:
+        known = f"unknown {await service.access.audit.fingerprint(name)}"
+    request.state.about = f" as {known}"
+
+
 def address(request: Request) -> str:
     """Return where a request comes from; a server in front is asked only where that is trusted."""
     return request.client.host if request.client else ""

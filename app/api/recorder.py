@@ -1,5 +1,5 @@
 """
-The audit of requests: what changed something or was refused.
+The audit of requests: what changed something, took the rows of a database away, or was refused.
 
 It is written before the answer goes out: what could not be written down is not confirmed. Refused requests
 change nothing, whoever sends them, and are collapsed; but for one that ends a login, which says so. So are
@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from app.api.access import operation_name
 from app.domain.access.audit import AuditEvent, ChangeNote
 from app.domain.access.user import Identity
+from app.domain.rights import OPERATIONS, Effect
 from app.errors import AppError
 from app.security.attempts import network_of
 from app.services.access.audit import AuditService
@@ -39,6 +40,8 @@ _ALWAYS_POSSIBLE: Final = frozenset({"cancel_run"})
 # Of the browser alone, as how bright its pages are: whoever may look at pages could fill the audit with it.
 _OF_NO_EFFECT: Final = frozenset({"who_am_i"})
 _NO_ROUTE: Final = "(no such path)"
+# Whoever takes a database away changes nothing, and it is what somebody will want to know of.
+_TAKES: Final = frozenset(name for name, effect in OPERATIONS.items() if effect is Effect.TAKE)
 
 
 class _UnrecordedError(Exception):
@@ -94,8 +97,8 @@ class Recorder:
             await self._answer(Request(scope), exc.error)(scope, receive, send)
 
     async def _record(self, scope: Scope, status: HTTPStatus) -> None:
-        is_refused = _is_refused(scope, status)
-        if scope["method"] in _SAFE and not is_refused:
+        is_refused, is_taken = _is_refused(scope, status), _is_taken(scope, status)
+        if scope["method"] in _SAFE and not (is_refused or is_taken):
             return
         event = self._event(scope, status, is_refused=is_refused)
         if event.action in _OF_NO_EFFECT and not is_refused:
@@ -112,7 +115,7 @@ class Recorder:
             facts = {**asdict(event), "at": event.at.isoformat(), "error": str(exc)}
             _log.warning("Not in the audit", extra={"facts": facts})
             if event.action not in _ALWAYS_POSSIBLE:
-                is_done = status < HTTPStatus.BAD_REQUEST
+                is_done = status < HTTPStatus.BAD_REQUEST and not is_taken  # it is not sent now
                 raise _UnrecordedError(_unconfirmed(exc) if is_done else exc) from exc
 
     def _event(self, scope: Scope, status: HTTPStatus, *, is_refused: bool) -> AuditEvent:
@@ -156,6 +159,13 @@ def _is_refused(scope: Scope, status: HTTPStatus) -> bool:
     # A run is in the history however it ends, and of a failure of ours nobody knows what it has done before.
     is_theirs = status < HTTPStatus.INTERNAL_SERVER_ERROR
     return is_wrong and is_theirs and "run_id" not in scope["state"]
+
+
+def _is_taken(scope: Scope, status: HTTPStatus) -> bool:
+    """Tell whether the rows of a database go out with the answer."""
+    route = scope.get("route")
+    is_sent = scope["method"] != "HEAD" and status < HTTPStatus.BAD_REQUEST
+    return is_sent and isinstance(route, APIRoute) and operation_name(route) in _TAKES
 
 
 def _short(text: str) -> str:

@@ -10,8 +10,10 @@ import pytest
 from tests.e2e.test_api_access import NOWHERE, USERS, log_in
 from tests.fixtures.api import Api
 from tests.fixtures.api_requests import BACKUP, NO_BACKUP, RUNS, WAIT, problem
+from tests.fixtures.archives import make_backup
 from tests.fixtures.operations import OPERATIONS
 from tests.fixtures.people import PASSWORD, with_users
+from tests.fixtures.web import WebClient
 
 
 AUDIT = "/api/admin/audit"
@@ -97,6 +99,29 @@ def test_what_the_audit_does_not_take_is_in_the_log_and_not_called_undone(fresh)
     assert [entry["action"] for entry in _entries(fresh)] == ["start_service"]
     for fact in ("some-admin", "set_schedule", "127.0.0.1", f"POST {BACKUP}/schedule", "daily"):
         assert fact in line
+
+
+def test_a_download_that_cannot_be_written_down_is_not_sent(fresh):
+    """Over the API and in the pages; nobody is told that it is done."""
+    fresh.backups.mkdir(exist_ok=True)
+    _, manifest = make_backup(fresh.backups)
+    with sqlite3.connect(fresh.state / "control.db") as control:
+        control.execute("ALTER TABLE audit RENAME TO away")
+    told = fresh.client().get(f"{BACKUP}/download/{manifest.backup_id}")
+    page = WebClient(fresh).post(f"/backups/{manifest.backup_id}/download")
+
+    assert "is done" not in problem(told, 503, "control-unavailable")["detail"]
+    assert (page.status_code, "is done" in page.text) == (503, False)
+
+
+@pytest.mark.parametrize("number", ["5", "0.5", "20261101", "-1e9"])
+@pytest.mark.parametrize("field", ["since", "until"])
+@pytest.mark.parametrize("path", [AUDIT, "/api/admin/binlog/transactions"])
+def test_a_number_is_no_instant(shared_api, path, field, number):
+    """It would be taken for seconds since 1970, and what is found for all there is."""
+    answer = shared_api.client().get(path, params={field: number})
+
+    assert field in problem(answer, 422, "invalid-request")["detail"]
 
 
 def test_the_audit_pages_sorts_and_filters(fresh):

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import re
 import socket
+import time
 from email import message_from_bytes
 
 import httpx
@@ -11,6 +12,7 @@ import pytest
 
 from tests.fixtures.api_requests import BACKUP, created, done, problem
 from tests.fixtures.cli import wait_until
+from tests.fixtures.people import PASSWORD, with_users
 from tests.fixtures.servers import Sql
 
 
@@ -174,6 +176,45 @@ def test_whoever_goes_away_lets_the_backup_go(admin, slow, database, sql):
         problem(admin.delete(delete), 409, "backup-in-use")
 
     wait_until(lambda: admin.delete(delete).status_code == 200, "the file is let go")
+
+
+@pytest.mark.parametrize("change", [{"disabled": True}, {"role": "operator"}])
+def test_a_download_ends_with_the_right_to_it(shared_api, admin, slow, large, change):
+    """Whoever is disabled, or is no admin any more, has no database a day later that was begun in time."""
+    result, data = large
+    name = f"leaver{next(iter(change))}"
+    with_users(shared_api, **{name: "admin"})
+    tokens = admin.post("/api/auth/token", data={"username": name, "password": PASSWORD}).json()
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    url, read = f"{BACKUP}/download/{result['backup_id']}", 0
+
+    with slow.stream("GET", url, headers=headers) as response:
+        parts = response.iter_bytes()
+        read += len(next(parts))
+        admin.patch(f"/api/admin/users/{name}", json=change).raise_for_status()
+        time.sleep(2)
+        with pytest.raises(httpx.RemoteProtocolError):
+            read += sum(map(len, parts))
+
+    assert read < len(data)
+
+
+def test_what_is_taken_away_is_in_the_audit(fetch, admin, large):
+    """Who, from where and which backup, whole or in part; but not what is refused, and no look at the headers."""
+    path = f"{BACKUP}/download/{large[0]['backup_id']}"
+    before = admin.get("/api/admin/audit").json()["entries"][0]["number"]
+    fetch()
+    fetch(Range="bytes=0-9")
+    fetch(Range="bytes=a-b")
+    admin.head(path)
+    admin.get(f"{path[:-1]}x")
+
+    found = admin.get("/api/admin/audit", params={"action": "download_backup"}).json()["entries"]
+    assert [
+        (entry["actor"], entry["address"], entry["target"], entry["status"])
+        for entry in found
+        if entry["number"] > before
+    ] == [("some-admin", "127.0.0.1", f"GET {path}", status) for status in (206, 200)]
 
 
 def test_a_body_that_is_refused_ends_the_download(shared_api, admin, large):

@@ -66,6 +66,22 @@ def test_entries_are_found_by_who_what_and_when(api, admin):
         assert admin.get(f"/audit.csv?until={day}").status_code == 422
 
 
+def test_whose_password_was_guessed_is_told(api, admin):
+    """As of logins over the API: each user by their name, and what is no name never as it was typed."""
+    body = {"password": "not this one"}
+    for name in ("Admin", "my secret password"):
+        refused = api.client(None).post("/login", data={**body, "name": name}, headers=SAME_SITE)
+        assert refused.status_code == 401
+
+    rows = table(admin.get("/audit.csv?action=log_in"))
+    assert [(row["status"], row["target"]) for row in rows[:2]] == [
+        ("303", "POST /login as admin"),
+        ("401", "POST /login as admin"),
+    ]
+    assert rows[2]["target"].startswith("POST /login as unknown ")
+    assert "my secret password" not in str(rows)
+
+
 def test_a_table_is_whole_and_no_text_in_it_is_a_formula(api, admin):
     """Oldest first, in several pieces; what a spreadsheet would reckon begins with a quote."""
     for number in range(len(TARGETS)):

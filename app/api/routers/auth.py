@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 from fastapi.security import OAuth2PasswordRequestForm
 
-from app.api.access import Caller, CurrentService, Noted, address
+from app.api.access import Caller, CurrentService, Noted, address, note_name
 from app.api.bodies import LogoutBody, RefreshBody
 from app.api.openapi_responses import GUARDED, LOGS_OUT, SIGNS_IN
 from app.documents.access import GrantedTokens, IdentityFacts
@@ -25,20 +25,10 @@ async def log_in(
     The answer's access token goes into the header `Authorization: Bearer TOKEN` of every request. It
     is good for some minutes; the refresh token gets the next one.
     """
-    await _name(form.username, request, service)
+    await note_name(form.username, request, service)
     grant = await service.sign_ins.sign_in(form.username, form.password, address(request))
     request.state.identity = Identity(form.username.lower(), grant.role)
     return GrantedTokens.of(grant)
-
-
-async def _name(name: str, request: Request, service: CurrentService) -> None:
-    """Name to the audit who wants to log in; what is no user's name may be a password, typed there."""
-    known = await service.sign_ins.find_name(name)
-    if known:
-        request.state.known_about = known
-    else:
-        known = f"unknown {await service.access.audit.fingerprint(name)}"
-    request.state.about = f" as {known}"
 
 
 @router.post("/refresh", responses=SIGNS_IN)

@@ -127,11 +127,12 @@ async def delete_backup(
 
 
 @router.get("/download/{backup_id}", response_class=FileResponse, responses=DOWNLOADS)
-async def download_backup(backup_id: str, service: CurrentService) -> Download:
+async def download_backup(backup_id: str, identity: Caller, service: CurrentService) -> Download:
     """
     Download the data file of a backup, whole or in ranges.
 
     `ETag` and `Repr-Digest` hold its SHA-256. The backup cannot be deleted meanwhile, so only some
-    downloads go on at once (429), and what nobody reads is ended.
+    downloads go on at once (429), and what nobody reads is ended. So is one whose login has ended.
     """
-    return await open_download(service.program, backup_id)
+    confirm = partial(service.sign_ins.confirm, identity)
+    return await open_download(service.program, backup_id, confirm)

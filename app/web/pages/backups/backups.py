@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from app.api.access import CurrentService, Noted
 from app.api.downloads import open_download
 from app.bootstrap.program import Program
+from app.domain.access.user import Identity
 from app.domain.backups.backup import BackupFilter
 from app.domain.backups.check_notes import VerifyLevel
 from app.domain.backups.manifest import Codec, Manifest
@@ -259,9 +260,13 @@ async def delete_backup(
 
 # A form, unlike a link, is in the audit.
 @router.post("/{backup_id}/download", name="web:download_backup")
-async def download_backup(service: CurrentService, backup_id: str) -> Response:
-    """Send the data file of a backup."""
-    return await open_download(service.program, backup_id)
+async def download_backup(service: CurrentService, login: Viewer, backup_id: str) -> Response:
+    """Send the data file of a backup; as long as it takes, the login is used."""
+
+    async def confirm() -> Identity:
+        return (await service.browser_logins.identify(login.cookie)).identity
+
+    return await open_download(service.program, backup_id, confirm)
 
 
 def by_hand(manifest: Manifest) -> str:

@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
-from app.api.access import CurrentService, address
+from app.api.access import CurrentService, address, note_name
 from app.errors import AppError, NotAuthenticatedError, NotFoundError, TooManyAttemptsError
 from app.web.access import SentForm, Viewer, cookie_name, keep_login, safe_path
 from app.web.assets import assets_by_file
@@ -35,6 +35,7 @@ async def show_login(request: Request, service: CurrentService, next: str = "/")
 async def log_in(request: Request, service: CurrentService, form: SentForm) -> Response:
     """Log a browser in, and lead to the page that was wanted."""
     name, wanted = str(form.get("name", "")), safe_path(str(form.get("next", "/")))
+    await note_name(name, request, service)
     try:
         login = await service.browser_logins.open(
             name, str(form.get("password", "")), address(request)
