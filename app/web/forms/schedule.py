@@ -16,7 +16,7 @@ from app.domain.backups.pruning import RetentionPlan
 from app.domain.backups.retention import RetentionDecision
 from app.domain.schedule import Schedule, ScheduleChange, due_times
 from app.errors import InvalidScheduleError
-from app.web.forms.tables import with_ticks
+from app.web.forms.tables import lines_of, with_ticks
 
 
 TIMES_SHOWN: Final = 5
@@ -85,9 +85,14 @@ def typed_of(schedule: Schedule) -> dict[str, str]:
     }
     typed |= {name: "\n".join(getattr(options, name)) for name in _LISTS}
     if policy:
-        typed |= {f"keep_{rule}": f"{getattr(policy, rule):g}" for rule in (*_COUNTS, *_DAYS)}
+        typed |= {f"keep_{rule}": _exact(getattr(policy, rule)) for rule in (*_COUNTS, *_DAYS)}
         typed["keep_max_bytes"] = f"{policy.max_bytes / _GIGABYTE:.9f}".rstrip("0").rstrip(".")
     return typed
+
+
+def _exact(count: float) -> str:
+    """Return a number that is read as the same: a rule that nobody has touched is saved as it was."""
+    return repr(count).removesuffix(".0")
 
 
 def _chosen(value: bool | None) -> str:  # noqa: FBT001 - a value of the form
@@ -118,7 +123,7 @@ def change_of(typed: Mapping[str, str], *, may_keep_less: bool) -> ScheduleChang
         "enabled": bool(typed["enabled"]),
         "external": bool(typed["external"]),
         "options": {
-            **{name: _lines(typed[name]) for name in _LISTS},
+            **{name: lines_of(typed[name]) for name in _LISTS},
             "include_data": not typed["schema_only"],
             "description": " ".join(typed["description"].split()),
             "store": typed["store"].strip(),
@@ -130,10 +135,6 @@ def change_of(typed: Mapping[str, str], *, may_keep_less: bool) -> ScheduleChang
     if may_keep_less:
         wanted["retention"] = _rules(typed) if typed["keeping"] == "own" else None
     return ScheduleBody.model_validate(wanted).as_change()
-
-
-def _lines(text: str) -> list[str]:
-    return [line.strip() for line in text.splitlines() if line.strip()]
 
 
 def _rules(typed: Mapping[str, str]) -> dict[str, object]:

@@ -17,6 +17,8 @@ from app.domain.server.inventory import Inventory, InventoryTable
 _DATABASES_SHOWN: Final = 100
 _TABLES_SHOWN: Final = 200
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
+# No server takes a name that ends with them, and people type them without meaning anything.
+_BLANKS: Final = " \t"
 # Which ticks belong to which field of lines.
 _TICKS: Final = {"databases": "database", "tables": "only", "exclude_tables": "without"}
 
@@ -26,13 +28,23 @@ def exactly(name: str) -> str:
     return _LINE_END.sub("[\r\n]", glob.escape(name))
 
 
+def lines_of(text: str) -> list[str]:
+    """Return the names and patterns of a field, one a line; of what may begin or end a name only blanks are cut off."""
+    return [line for line in (part.strip(_BLANKS) for part in _LINE_END.split(text)) if line]
+
+
+def _is_line(name: str) -> bool:
+    """Tell whether a name comes out of a field of lines as it was put in: another one would mean something else."""
+    return lines_of(name) == [name]
+
+
 def with_ticks(form: ImmutableMultiDict[str, object], typed: Mapping[str, str]) -> dict[str, str]:
     """Return what was typed into the fields of names and patterns, and after it what was ticked."""
     found = {}
     for field, tick in _TICKS.items():
         ticked = map(str, form.getlist(tick))
         names = ticked if field == "databases" else map(exactly, ticked)
-        found[field] = "\n".join(dict.fromkeys([*typed[field].splitlines(), *names]))
+        found[field] = "\n".join(dict.fromkeys([*lines_of(typed[field]), *names]))
     return found
 
 
@@ -61,12 +73,13 @@ def choosable(
 ) -> Choosable:
     """Part what was typed into ticks and lines; without an inventory all are lines."""
     typed = dict.fromkeys(_TICKS, "") if typed is None else typed
-    lines = {field: typed[field].splitlines() for field in _TICKS}
+    lines = {field: lines_of(typed[field]) for field in _TICKS}
     if inventory is None:
         return Choosable((), (), {field: typed[field] for field in _TICKS}, problem=problem)
-    names = [name for name in inventory.databases if not _LINE_END.search(name)]
+    names = [name for name in inventory.databases if _is_line(name)]
     names = names if len(names) <= _DATABASES_SHOWN else []
-    tables = inventory.tables if len(inventory.tables) <= _TABLES_SHOWN else ()
+    tables = [table for table in inventory.tables if _is_line(exactly(table.label))]
+    tables = tables if len(inventory.tables) <= _TABLES_SHOWN else []
     ticks = {exactly(table.label) for table in tables}
     only, without = set(lines["tables"]), set(lines["exclude_tables"])
     groups = groupby(tables, key=attrgetter("database"))
@@ -92,4 +105,4 @@ def choosable(
 
 
 def _but(lines: Sequence[str], ticked: Sequence[str] | set[str]) -> str:
-    return "\n".join(line for line in lines if line.strip() not in ticked)
+    return "\n".join(line for line in lines if line not in ticked)

@@ -44,7 +44,7 @@ FULL = Schedule(
         verify=True,
     ),
     retention=RetentionPolicy(
-        count=3, days=0.5, hourly=24, daily=7, weekly=5, monthly=12, yearly=100, max_days=400.25,
+        count=3, days=0.041666667, hourly=24, daily=7, weekly=5, monthly=12, yearly=100_000, max_days=1234.5678,
         max_bytes=1_500_000_001,
     ),
 )  # fmt: skip

@@ -1,9 +1,10 @@
 """Tables to tick: what was ticked comes back as ticks, and the rest as lines."""
 
+import pytest
 from starlette.datastructures import FormData
 
 from app.domain.server.inventory import Inventory, InventoryTable
-from app.web.forms.tables import choosable, exactly, with_ticks
+from app.web.forms.tables import choosable, exactly, lines_of, with_ticks
 
 
 SERVER = Inventory(
@@ -45,6 +46,30 @@ def test_ticks_come_back_as_ticks():
     }
     assert found.others == {"databases": "more", "tables": "o*", "exclude_tables": ""}
     assert choosable(None, TYPED, "why").others == TYPED
+
+
+@pytest.mark.parametrize("name", ["\u3000shop", "a\u2028b", "a\x85b", "shop\xa0"])
+def test_what_is_ticked_comes_out_as_it_was_put_in(name):
+    """A name that begins or ends with what looks like a space, or has what looks like an end of a line, is no other."""
+    server = Inventory((name, "shop"), (InventoryTable("shop", name),))
+    assert (name, False) in choosable(server).databases
+    form = FormData([("database", name), ("without", f"shop.{name}")])
+    typed = with_ticks(form, dict.fromkeys(TYPED, ""))
+
+    assert lines_of(typed["databases"]) == [name]
+    assert lines_of(typed["exclude_tables"]) == [f"shop.{name}"]
+    assert (name, True) in choosable(server, typed).databases
+
+
+@pytest.mark.parametrize("name", [" shop", "a\nb", "a\rb"])
+def test_what_no_line_can_hold_cannot_be_ticked(name):
+    """It would be another name when it comes back, and that may be one that is there."""
+    server = Inventory((name, "shop"), (InventoryTable("shop", f"t{name}"),))
+    found = choosable(server)
+
+    assert found.databases == (("shop", False),)
+    assert not [table for _, group in found.tables for table, _, _ in group if "\n" in table.name]
+    assert lines_of(" a \t\r\n\n b") == ["a", "b"]
 
 
 def test_of_many_tables_none_is_ticked():
