@@ -42,8 +42,8 @@ STATUS: Final[dict[type[errors.AppError], HTTPStatus]] = {
     errors.DeliveryError: HTTPStatus.BAD_GATEWAY,
     errors.AppError: HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-# What the framework refuses itself.
-_HTTP: Final = {
+# What the framework refuses itself, as errors of ours.
+OF_FRAMEWORK: Final = {
     HTTPStatus.BAD_REQUEST: errors.InvalidRequestError,
     HTTPStatus.NOT_FOUND: errors.NotFoundError,
     HTTPStatus.REQUEST_ENTITY_TOO_LARGE: errors.TooLargeError,
@@ -148,7 +148,7 @@ async def _render(request: Request, exc: Exception) -> JSONResponse:
 async def _render_http(request: Request, exc: Exception) -> JSONResponse:
     assert isinstance(exc, HTTPException)  # noqa: S101 - narrows Starlette's handler type
     status = HTTPStatus(exc.status_code)
-    kind = _HTTP.get(status)
+    kind = OF_FRAMEWORK.get(status)
     if kind is not None:
         found = Failure(kind.code, kind.title, str(exc.detail), "", retryable=False)
         status = status_of(kind)

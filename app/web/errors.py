@@ -164,10 +164,11 @@ def _form_path(request: Request) -> str:
 def _failure(exc: Exception) -> tuple[Failure, HTTPStatus]:
     if isinstance(exc, HTTPException):
         status = HTTPStatus(exc.status_code)
-        code = status.phrase.lower().replace(" ", "-")
+        kind = problems.OF_FRAMEWORK.get(status)
+        code = kind.code if kind else status.phrase.lower().replace(" ", "-")
+        title = kind.title if kind else status.phrase.capitalize()
         text = _TEXTS.get(status, str(exc.detail))
-        hint = _HINTS.get(status, "")
-        return Failure(code, status.phrase.capitalize(), text, hint, retryable=False), status
+        return Failure(code, title, text, _HINTS.get(status, ""), retryable=False), status
     if isinstance(exc, RequestValidationError):
         kind = InvalidRequestError
         text = "the address of this page holds a value that makes no sense"

@@ -22,7 +22,10 @@ from app.errors import BackupNotFoundError
 _TEN: Final = 10
 # Controls, what turns directions, breaks of lines, halves of signs, signs of no agreement and none at all.
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Zl", "Zp", "Cs", "Co", "Cn"})
-_INSTANT: Final = re.compile(r"(\d{4}-\d\d-\d\d \d\d:\d\d)(:\d\d)? UTC")
+_INSTANT: Final = r"(?P<minute>\d{4}-\d\d-\d\d \d\d:\d\d)(?P<second>:\d\d)? UTC"
+# Of its id people know nothing; what stands beside the sentence leads to it.
+_BACKUP: Final = r"\b(?P<word>[Bb]ackup) (?P<id>backup_[0-9a-f]{13})\b"
+_KNOWN: Final = re.compile(f"{_INSTANT}|{_BACKUP}")
 _MINUTE, _HOUR, _DAY = 60, 3600, 86_400
 # Two units tell enough.
 _SPANS: Final = ((_DAY, "d"), (_HOUR, "h"), (_MINUTE, "min"), (1, "s"))
@@ -105,10 +108,11 @@ def foreign(text: object) -> Markup:
 
 
 def told(text: object) -> Markup:
-    """Show a sentence of ours, which may have such names in it; its instants are shown as all others are."""
+    """Show a sentence of ours, which may have such names in it; its instants, and backups, as they are shown elsewhere."""
     sentence, begin, parts = str(text), 0, []
-    for found in _INSTANT.finditer(sentence):
-        parts += [plain(sentence[begin : found.start()]), _moment_in(found)]
+    for found in _KNOWN.finditer(sentence):
+        known = _backup_in(found) if found["id"] else _moment_in(found)
+        parts += [plain(sentence[begin : found.start()]), known]
         begin = found.end()
     return Markup('<bdi hx-ignore translate="no">{}</bdi>').format(
         Markup("").join([*parts, plain(sentence[begin:])])
@@ -117,10 +121,19 @@ def told(text: object) -> Markup:
 
 def _moment_in(found: re.Match[str]) -> Markup | str:
     try:
-        at = datetime.fromisoformat(f"{found[1]}{found[2] or ''}").replace(tzinfo=UTC)
+        at = datetime.fromisoformat(f"{found['minute']}{found['second'] or ''}").replace(tzinfo=UTC)
     except ValueError:  # somebody has chosen a name like that
         return found[0]
-    return moment(at, "long" if found[2] else "short")
+    return moment(at, "long" if found["second"] else "short")
+
+
+def _backup_in(found: re.Match[str]) -> Markup | str:
+    made = made_at(found["id"])
+    if made is None:
+        return found[0]
+    return Markup('{} <span title="{}">of {}</span>').format(
+        found["word"], found["id"], moment(made)
+    )
 
 
 def plain(text: object) -> str:

@@ -26,6 +26,7 @@ from app.scheduling.clock import SystemClock
 from app.services.access.browser_logins import BrowserLogin
 from app.services.monitoring.overview import Counts
 from app.web import csrf, filters
+from app.web.access import safe_path
 from app.web.assets import read_assets
 from app.web.runbook import read_runbook
 
@@ -128,6 +129,14 @@ class View:
     def explains(self, code: str) -> bool:
         """Tell whether a page says what to do about a code, and may be looked at."""
         return self.can("get_runbook") and code in read_runbook()
+
+    @property
+    def here(self) -> str:
+        """Address of this page to come back to; of one that comes after a form, that of Overview."""
+        url = self.request.url
+        if self.request.method != "GET":
+            return self.path("get_status")
+        return safe_path(url.path + (f"?{url.query}" if url.query else ""))
 
     def path(self, name: str, /, **parts: str) -> str:
         """Return the path of a page, also behind a proxy that adds a prefix."""

@@ -82,6 +82,8 @@ def test_a_form_that_is_too_long_is_refused_as_a_page(web):
 
     assert answer.status_code == 413
     assert is_page(answer)
+    assert "<h1>Request too large</h1>" in answer.text, "in the words of the API"
+    assert 'href="/runbook/too-large"' in answer.text
     assert "may have 262" in words(answer)
     assert "Log out" in answer.text
     assert "The server that is backed up" in answer.text

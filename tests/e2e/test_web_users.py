@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.people import PASSWORD, with_users
-from tests.fixtures.web import SAME_SITE, WebClient
+from tests.fixtures.people import PASSWORD, browser_login, with_users
+from tests.fixtures.web import SAME_SITE, WebClient, words
 
 
 OTHER = "another horse entirely"
@@ -114,8 +114,9 @@ def test_a_user_is_disabled_and_let_in_again(web_api, admin, name):
     assert admin.post(f"/users/{name}/disabled", disabled="off").status_code == 303
     assert log_in(web_api, name, PASSWORD) == 303
 
-    refused = admin.post("/users/admin/disabled", disabled="on")
-    assert (refused.status_code, "lock yourself out" in refused.text) == (409, True)
+    for myself in ("admin", "Admin"):
+        refused = admin.post(f"/users/{myself}/disabled", disabled="on")
+        assert (refused.status_code, "lock yourself out" in refused.text) == (409, True)
     assert user(web_api, "admin")["disabled_at"] is None
 
 
@@ -180,6 +181,18 @@ def test_own_logins_are_listed_and_ended(web_api, name, admin):
     refresh = web_api.client(None).post("/api/auth/refresh", json={"refresh_token": token})
     assert refresh.status_code == 401
     assert web.get("/").status_code == 200
+
+
+def test_of_many_logins_the_newest_are_listed(web_api, name):
+    """A program that logs in by password each minute has thousands; that of the browser stays among them."""
+    web = WebClient(web_api, name)
+    for _ in range(55):
+        browser_login(web_api, name)
+    page = web.get("/account")
+
+    assert page.text.count("</svg>this one</span>") == 1
+    assert len(re.findall(r'name="login" value="([0-9a-f]{32})"', page.text)) == 49
+    assert "And 6 older logins: a new password ends all of them." in words(page)
 
 
 def test_to_end_a_login_that_is_none_fills_no_audit(web_api, name):

@@ -310,7 +310,7 @@ class RetentionService:
         if result.unexpected:
             decision, error = result.unexpected[0]
             await self._raise_alert(
-                f"{decision.item.backup_id} is not deleted: {error}", error.hint
+                f"backup {decision.item.backup_id} is not deleted: {error}", error.hint
             )
         elif result.error:
             message = f"old binary log is not deleted: {result.error}"

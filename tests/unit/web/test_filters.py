@@ -93,6 +93,20 @@ def test_instants_in_a_sentence_are_shown_as_all_others_are():
     assert "2026-02-31 03:37 UTC</bdi>" in told("of 2026-02-31 03:37 UTC")
 
 
+def test_a_backup_in_a_sentence_is_told_by_its_moment():
+    """Its id stays within reach; that of none, and the name of a file, are left as they are."""
+    known = "backup_6b0d54e1ed9ba"
+    made = moment(datetime(2026, 11, 30, 10, 50, tzinfo=UTC)).partition(' title="')[0]
+    shown = told(f"Backup {known} is damaged")
+
+    assert "<bdi" in shown
+    assert f'Backup <span title="{known}">of <time' in shown
+    assert made.partition("T10")[0] in shown
+    assert shown.endswith("</time></span> is damaged</bdi>")
+    for text in ("backup backup_ffffffffffffe", f"backup x_{known}", f"{known}.sql", "no backup"):
+        assert "<span" not in told(text)
+
+
 def test_changes_are_lines_in_which_names_stay_apart():
     """What was not there, what is empty and what others chose are told from each other."""
     changes = {"cron": [None, "30 2 * * *"], "note\u202e": ["", {"days": 7}], "made": "x"}

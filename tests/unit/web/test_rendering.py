@@ -53,6 +53,23 @@ def test_a_proxys_prefix_stands_before_it(app):
     assert paths == ["/backups", "/behind/backups", "/x/backups"]
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "here"),
+    [
+        ("GET", "/runs", "/runs?kind=backup&page=2"),
+        ("GET", "//elsewhere.example/runs", "/"),
+        ("POST", "/restore/backup_6b0d54e1ed9ba/confirm", "/"),
+    ],
+)
+def test_a_page_is_come_back_to_with_its_filters(app, method, path, here):
+    """But one that comes after a form cannot be opened by its address, nor is another host's one of ours."""
+    request = Request({
+        "type": "http", "app": app, "method": method, "path": path, "headers": [(b"host", b"here")],
+        "query_string": b"kind=backup&page=2", "scheme": "http", "server": ("here", 80),
+    })  # fmt: skip
+    assert View(request, None, SystemClock().now()).here == here
+
+
 def test_the_page_about_the_api_is_behind_the_prefix_too(app):
     """It is no page of ours, and has a path by its name as well."""
     seen = [

@@ -1,6 +1,7 @@
 """Account: the password and the logins of whoever looks."""
 
 from http import HTTPStatus
+from typing import Final
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -16,6 +17,9 @@ from app.web.rendering import path_for, render_as
 
 
 router = APIRouter(prefix="/account")
+
+# A program that logs in every few minutes has thousands, which end by themselves.
+_LOGINS_SHOWN: Final = 50
 
 
 @router.get("", name="web:change_password.form")
@@ -76,12 +80,15 @@ async def _page(
 ) -> Response:
     if errors:
         request.state.code = InvalidRequestError.code
+    current = login.identity.session_id
+    sessions = await service.sign_ins.list_sessions(login.identity.name)
     return render_as(
         HTTPStatus.UNPROCESSABLE_ENTITY if errors else HTTPStatus.OK,
         request,
         "account.html",
-        sessions=await service.sign_ins.list_sessions(login.identity.name),
-        current=login.identity.session_id,
+        sessions=sorted(sessions, key=lambda each: each.session_id != current)[:_LOGINS_SHOWN],
+        sessions_count=len(sessions),
+        current=current,
         errors=errors,
         is_changed=is_changed,
         least=MIN_PASSWORD,

@@ -109,7 +109,7 @@ async def disable_user(
 ) -> Response:
     """Keep a user from logging in, or let them again."""
     disabled = str(form.get("disabled", "")) == "on"
-    if disabled and name == login.identity.name:
+    if disabled and name.lower() == login.identity.name:
         error = ConflictError("you would lock yourself out", hint="Let another admin do it.")
         return await _user_page(request, service, name, "disabled", error)
     try:
