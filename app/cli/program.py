@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 # None: help in plain columns, which leave twice the room for words on a narrow terminal.
 _MARKUP: Final = None
 _HELP_OPTIONS: Final = {"help_option_names": ["--help", "-h"]}
+# What the library that checks values puts before the words that say what is wrong with one.
+_OF_CHECKS: Final = "Value error, "
 
 
 class LazyCommand(TyperCommand):
@@ -64,7 +66,11 @@ class LazyCommand(TyperCommand):
         **extra: object,
     ) -> "Context":
         """Read the arguments by the real command, which then runs or completes them."""
-        return self.load().make_context(info_name, args, parent, **extra)
+        try:
+            return self.load().make_context(info_name, args, parent, **extra)
+        except TyperException as exc:
+            exc.message = exc.message.removeprefix(_OF_CHECKS)
+            raise
 
 
 def _group(name: str, summary: str, commands: Sequence[LazyCommand]) -> TyperGroup:

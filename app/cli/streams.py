@@ -8,7 +8,10 @@ Work that is done stays done when nobody can be told: what cannot be written is 
 import io
 import os
 import select
+import stat
 import sys
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, TextIO
 
 import typer
@@ -78,6 +81,20 @@ def lost_output() -> OSError | None:
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     return raw.failure if isinstance(raw, Outlet) else None
+
+
+def begin_line() -> None:
+    """End the last line of a file that stdout is added to, where it has no end: what comes would be a part of it."""
+    with suppress(OSError, ValueError):
+        descriptor = sys.stdout.fileno()
+        facts = os.fstat(descriptor)
+        if not stat.S_ISREG(facts.st_mode) or not facts.st_size:
+            return
+        # It may only be written to under the descriptor itself.
+        with Path(f"/proc/self/fd/{descriptor}").open("rb") as file:
+            file.seek(-1, os.SEEK_END)
+            if file.read(1) != b"\n":
+                print()
 
 
 def read_secret(name: str, *, from_stdin: bool) -> str:

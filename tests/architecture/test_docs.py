@@ -54,6 +54,42 @@ def test_no_option_is_described_that_is_not_there():
     assert described <= real | {"--help"}
 
 
+def _named(text):
+    """Yield the words of each command that a text names, in quotes or on a line of its own."""
+    for found in re.finditer(
+        r"""(?:['`]|<code>|^(?:\$ )?)backstay ([a-z][a-z-]*(?: [^'"`<\n|>#;&()]*)?)""",
+        text,
+        re.MULTILINE,
+    ):
+        yield found[1].replace("{where}", "").split()
+
+
+def _is_there(words):
+    """Tell whether a command is one, with its options."""
+    path = next(
+        (
+            " ".join(["backstay", *words[:end]])
+            for end in (2, 1)
+            if " ".join(["backstay", *words[:end]]) in COMMANDS
+        ),
+        "",
+    )
+    if not path or (len(words) > 1 and hasattr(COMMANDS[path], "commands")):
+        return False
+    known = {option for param in COMMANDS[path].params for option in param.opts}
+    given = {word.partition("=")[0].rstrip(".,:") for word in words if word.startswith("--")}
+    return given <= known | {"--help"}
+
+
+def test_every_command_that_is_named_is_there():
+    """In documents, in hints and in the pages: with its options, as somebody would copy it."""
+    texts = [*PAGES, *(ROOT / "app").rglob("*.py"), *(ROOT / "app").rglob("*.html")]
+    named = [(text.name, words) for text in texts for words in _named(text.read_text())]
+
+    assert len(named) > 200
+    assert [each for each in named if not _is_there(each[1])] == []
+
+
 def test_every_setting_is_described_with_its_default():
     """docs/settings.md: one row a setting, with its variable, default and meaning."""
     text = (DOCS / "settings.md").read_text()

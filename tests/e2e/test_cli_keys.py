@@ -44,6 +44,27 @@ def test_an_identity_is_made_set_and_proven(alone):
     assert sorted(path.name for path in alone.home.iterdir()) == ["key"]
 
 
+@pytest.mark.parametrize("before", ["", "BACKSTAY_TIMEZONE=UTC", "BACKSTAY_TIMEZONE=UTC\n"])
+def test_the_line_is_added_to_settings_whose_last_line_has_no_end(alone, before):
+    """As the README says; it would become a part of that line, and backups would not be encrypted."""
+    settings = alone.home / ".env"
+    settings.write_text(before)
+    with settings.open("ab") as out:
+        subprocess.run(
+            [PROGRAM, "key", "new", "--out", "key"],
+            stdout=out,
+            stderr=subprocess.DEVNULL,
+            check=True,
+            timeout=SECONDS,
+            cwd=alone.home,
+            env={"PATH": alone.path, "HOME": str(alone.home)},
+        )
+    *first, last = settings.read_text().splitlines()
+
+    assert first == before.splitlines()
+    assert last.startswith("BACKSTAY_ENCRYPT_TO=age1")
+
+
 def test_a_file_that_exists_stays_as_it_is(alone):
     """It may be the only one that opens some backup."""
     alone.json("key", "new", "--out", "key")

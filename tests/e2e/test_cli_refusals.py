@@ -165,6 +165,7 @@ def test_wrong_usage_exits_with_2(cli):
         assert (printed.code, printed.out, document.code, document.err) == (2, "", 2, "")
         assert document.document["error"]["code"] == "usage"
         assert "Error" in printed.err
+        assert "Value error" not in printed.err + document.out, "words of a library"
 
 
 def test_an_argument_that_is_no_text_is_refused(cli):

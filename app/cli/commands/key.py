@@ -14,7 +14,7 @@ from app.cli.execution import execute, read_settings
 from app.cli.exits import exit_code
 from app.cli.options import AsJson
 from app.cli.output import CommandResult, print_error, print_line, print_pairs, print_status
-from app.cli.streams import read_secret
+from app.cli.streams import begin_line, read_secret
 from app.documents.keys import KeyMade, KeysFailed, KeysProven, KeysShown
 from app.documents.recovery_sheet import recovery_sheet
 from app.domain.keys import IdentityPlace, KeyProof, Signer
@@ -72,6 +72,7 @@ def new(
 
 def _show_new(made: KeyMade) -> None:
     # Nothing else on stdout, so that it can be sent to a file: the identity, or the line for `.env`.
+    begin_line()
     if made.identity is None:
         print_status(f"Identity written to {made.file}.")
         print_line(made.setting)
