@@ -213,12 +213,16 @@ def test_passwords_with_every_character_and_unix_sockets_work(cli, own_server):
 
 def test_verbose_logs_lines_of_time_level_and_facts(cli, sql, database):
     """`[time] LEVEL: message {facts}` on stderr, and the answer alone on stdout."""
+    sql.run("CREATE TABLE users (id INT PRIMARY KEY)")
     made = cli("--verbose", "backup", "create", "--database", database, "--json")
 
     moment = r"\[\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\]"
     backup_id = made.document["backup_id"]
-    first, last = made.err.splitlines()
+    first, table, last = made.err.splitlines()
     run = r',"run_id":"run_[0-9a-f]{16}","user":"os:[^"]+"}'
+    assert re.fullmatch(
+        rf"{moment} INFO: Backing up table: {database}\.users {{{run.removeprefix(',')}", table
+    )
     assert re.fullmatch(
         rf'{moment} INFO: Starting database backup {{"backup_id":"{backup_id}"{run}', first
     )

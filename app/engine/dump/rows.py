@@ -6,6 +6,7 @@ they work on one large table together and on small ones side by side.
 """
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -36,6 +37,7 @@ from app.engine.sql.literals import may_lose_types
 from app.errors import SnapshotError
 
 
+_log: Final = logging.getLogger(__name__)
 # Chunks of one connection that are compressed while the next one is read.
 _IN_FLIGHT: Final = 2
 # Metadata locks are let go of after this many seconds at the latest; DDL waits for them.
@@ -210,6 +212,9 @@ class RowDump:
                 part = await dump.plan.next(session)
             dump.given_out = part is None or not part.upper
             if part is not None:
+                if not dump.ranges:
+                    # Names are no part of its shape: of thousands of tables a minute logs some.
+                    _log.info("Backing up table: %s", dump.table.label)
                 dump.active += 1
                 dump.ranges += 1
             return part
