@@ -261,6 +261,13 @@ class LocalDirectory:
                 raise
         return file
 
+    def ensure(self, name: str) -> None:
+        """Let there be a file of this name, which many may do at once; raises StorageError."""
+        with translated(name):
+            fd = uninterrupted(self.kernel.open, self.full_path(name), os.O_RDWR | os.O_CREAT)
+        with suppress(OSError):  # nothing was written through it
+            close(self.kernel, fd)
+
     def reopen(self, name: str) -> WriteFile:
         """Open a regular file to write at its end, its size known; raises StorageError."""
         with translated(name):

@@ -126,8 +126,8 @@ def _known(directory: LocalDirectory, keys: LogKeys) -> LeasedStream:
 
 def _open_lease(directory: LocalDirectory, *, exclusive: bool) -> ReadFile:
     if not directory.exists(LEASE):
-        with suppress(StorageError), directory.create(LEASE) as file:  # or another has
-            file.keep()
+        with suppress(StorageError):  # whoever cannot make it cannot open it
+            directory.ensure(LEASE)
     return directory.open(LEASE, exclusive=exclusive)
 
 

@@ -157,8 +157,8 @@ def lock_name(locks: LocalDirectory, name: str, *, exclusive: bool) -> ReadFile:
     locks.prepare()
     while True:
         if not locks.exists(name):
-            with suppress(AppError):  # another one was faster
-                locks.create(name).keep()
+            with suppress(AppError):  # whoever cannot make it cannot open it
+                locks.ensure(name)
         lock = locks.open(name, exclusive=exclusive)
         if lock.is_current():
             return lock

@@ -2,10 +2,13 @@
 
 import errno
 import shutil
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from threading import Barrier
 
 import pytest
 
+from app.binlog.archive.layout import LEASE
 from app.binlog.archive.pruning import beginning_at, leased, leased_streams, prune
 from app.binlog.archive.reading import open_stream, open_streams
 from app.binlog.archive.streams import change_stream_document
@@ -13,6 +16,7 @@ from app.binlog.archive.writing import StreamWriter
 from app.domain.backups.manifest import Codec
 from app.domain.restores.points import Place
 from app.errors import BackupInUseError, StorageError
+from app.storage.local import LocalDirectory
 from tests.fixtures.binlog import VARIANTS, archive, corpus, directory_in, events_of, go_on
 from tests.fixtures.kernels import FailingKernel, RelaxedKernel
 
@@ -121,6 +125,26 @@ def _size_from(stream, place):
     if place is None or beginning_at(stream, place) is not None:
         return -1
     return stream.verify()
+
+
+def test_the_first_readers_of_a_stream_come_at_once(tmp_path):
+    """None is refused, and none holds a lease that another has taken away."""
+    for number in range(40):
+        directory = LocalDirectory(tmp_path / str(number))
+        directory.prepare()
+        begun, held = Barrier(8), Barrier(8)
+
+        def read(directory=directory, begun=begun, held=held):
+            begun.wait()
+            with leased(directory):
+                held.wait(10)
+                with pytest.raises(BackupInUseError):
+                    directory.open(LEASE, exclusive=True)
+                held.wait(10)
+
+        with ThreadPoolExecutor(8) as threads:
+            for reader in [threads.submit(read) for _ in range(8)]:
+                reader.result()
 
 
 def test_nothing_goes_while_somebody_reads(tmp_path):
