@@ -1,5 +1,6 @@
 """What keeps the log behind a base from being replayed upon it: where a replay would succeed and be wrong."""
 
+import unicodedata
 from collections.abc import Iterator
 from typing import Final
 
@@ -54,7 +55,7 @@ class Hindrances:
         self._has_restarted = False
         self._has_code = bool(self._databases) and _may_have_code(base, self._databases)
         names = {database.name.lower() for database in base.databases}
-        self.reason = self._like_system(SYSTEM) if SYSTEM in names else ""
+        self.reason = next(filter(None, map(self._like_system, sorted(names))), "")
 
     @property
     def leaves_out(self) -> bool:
@@ -140,7 +141,7 @@ class Hindrances:
     def _like_system(self, name: str) -> str:
         """Say what is against a database by its name in lower case; the system schema itself is in no backup."""
         is_taken = not self._databases or name in self._databases
-        if name != SYSTEM or not is_taken or not self._stream.is_mariadb:
+        if _letters(name) != SYSTEM or not is_taken or not self._stream.is_mariadb:
             return ""
         return (
             f"there is a database that is called {SYSTEM} in other letters, and MariaDB passes over that in a replay"
@@ -201,6 +202,12 @@ class Hindrances:
         if name == SYSTEM or not name or not self._databases or name in self._databases:
             return name == SYSTEM
         return not any(is_scratch_of(name, database) for database in self._databases)
+
+
+def _letters(name: str) -> str:
+    """Return the letters of a name without their marks, as MariaDB compares what it leaves out: y for ý."""
+    apart = unicodedata.normalize("NFKD", name)
+    return "".join(letter for letter in apart if not unicodedata.combining(letter)).casefold()
 
 
 def _may_have_code(base: Manifest, databases: set[str]) -> bool:
