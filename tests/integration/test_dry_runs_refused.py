@@ -1,5 +1,7 @@
 """Dry runs of what a restore would be refused for: each problem is foretold, with what mends it."""
 
+from dataclasses import replace
+
 import pytest
 
 from app.domain.restores.restore import RestoreRequest
@@ -75,6 +77,33 @@ async def test_a_constraint_of_a_renamed_table_is_foretold(taken, services, sql,
     assert "belongs to table 't_old', which stays" in str(problem)
     sql.run("DROP TABLE t_old")
     assert not (await ends_as_foretold(services, request)).problems
+
+
+@pytest.mark.parametrize("chosen", ["parent", "child"])
+async def test_a_foreign_key_that_does_not_fit_any_more_is_foretold(
+    chosen, services, sql, database
+):
+    """Both sides have got wider numbers since the backup, of which one comes back."""
+    sql.script([
+        "CREATE TABLE parent (id INT PRIMARY KEY)",
+        "CREATE TABLE child (id INT PRIMARY KEY, CONSTRAINT f FOREIGN KEY (id) REFERENCES parent (id))",
+    ])
+    manifest = await services.backup(database)
+    request = RestoreRequest(manifest.backup_id, tables=(chosen,))
+    assert not (await ends_as_foretold(services, request)).problems
+    sql.script([
+        "ALTER TABLE child DROP FOREIGN KEY f",
+        "ALTER TABLE parent MODIFY id BIGINT",
+        "ALTER TABLE child MODIFY id BIGINT",
+        "ALTER TABLE child ADD CONSTRAINT f FOREIGN KEY (id) REFERENCES parent (id)",
+    ])
+
+    forecast = await ends_as_foretold(services, request)
+    both = replace(request, tables=("parent", "child"))
+
+    (problem,) = forecast.problems
+    assert "does not fit" in str(problem)
+    assert not (await ends_as_foretold(services, both)).problems
 
 
 @pytest.mark.parametrize("tables", [(), ("t",)])

@@ -106,13 +106,13 @@ async def test_nothing_is_overwritten_under_another_name(backstay, sql, shop):
 
 async def test_a_restore_that_fails_gives_keys_of_other_tables_back(backstay, sql, database):
     """What refers to a table that came is made to refer to it; where it cannot, it refers to the old one again."""
-    sql.run("CREATE TABLE p (id INT PRIMARY KEY)")
+    sql.run("CREATE TABLE p (id VARCHAR(20) COLLATE utf8mb4_bin PRIMARY KEY)")
     manifest = await backstay.backup(database)
     sql.script([
-        "ALTER TABLE p MODIFY id BIGINT",
-        "CREATE TABLE c (id BIGINT PRIMARY KEY, CONSTRAINT fk FOREIGN KEY (id) REFERENCES p (id))",
-        "INSERT INTO p VALUES (1)",
-        "INSERT INTO c VALUES (1)",
+        "ALTER TABLE p MODIFY id DATE",
+        "CREATE TABLE c (id DATE PRIMARY KEY, CONSTRAINT fk FOREIGN KEY (id) REFERENCES p (id))",
+        "INSERT INTO p VALUES ('2020-01-01')",
+        "INSERT INTO c VALUES ('2020-01-01')",
     ])
 
     with untouched(backstay, database), pytest.raises(StatementError):
