@@ -78,12 +78,12 @@ class ControlDatabase:
     """
 
     def __init__(self, address: str, directory: Path) -> None:
-        self._url, self._file, tls = parse_address(address)
+        self._url, path, tls = parse_address(address)
         self._connector = Connector(tls, VARIABLE) if tls else None
         self._directory = directory
         self._engine: AsyncEngine | None = None
-        self._kept = ControlFile(self._file) if self._file else None
-        self._reader = FileReader(self._url, self._kept.require) if self._kept else None
+        self._file = ControlFile(path) if path else None
+        self._reader = FileReader(self._url, self._file.require) if self._file else None
         # SQLite has one writer at a time and no queue: tasks of one process had better not race.
         turn: AbstractAsyncContextManager[None] = asyncio.Lock() if self._file else nullcontext()
         self._turn = turn
@@ -247,14 +247,15 @@ class ControlDatabase:
 
     async def _follow(self) -> None:
         """Let go of a file that is not where it was: what is written to it, nobody would read ever again."""
-        if self._kept is not None and self._kept.is_another():
+        if self._file is not None and self._file.is_replaced():
             _log.warning("The file of the control database is another one; it is opened anew")
+            self._file.let_go()
             await self.close()
 
     def _make_engine(self, *, migrating: bool = False) -> AsyncEngine:
-        if self._kept is None:
+        if self._file is None:
             return self._server_engine(migrating=migrating)
-        self._kept.require()
+        self._file.require()
         pool = {"poolclass": NullPool} if migrating else {}
         engine = create_async_engine(
             self._url,

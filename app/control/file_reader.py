@@ -39,10 +39,10 @@ _Key = tuple[Executable, frozenset[tuple[str, object]]]
 
 class ControlFile:
     """
-    The file of a control database; one that was opened, and is another one or gone since, is noticed.
+    The file of a control database, and whether its name still leads to the one that was opened.
 
-    A connection would stay with the file that it has opened, whatever became of its name: what is written
-    there is lost with the process.
+    A connection stays with the file that it has opened, whatever becomes of its name: what is written there
+    is lost with the process.
     """
 
     def __init__(self, path: Path) -> None:
@@ -67,30 +67,33 @@ class ControlFile:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
         self._opened = _identity(self._path)
 
-    def is_another(self) -> bool:
+    def is_replaced(self) -> bool:
         """
-        Tell whether another file is there than the one that was opened, once.
+        Tell whether another file is there than the one that was opened; while it is the same, its log is remembered.
 
         Returns:
-            Whether it is; the log of the old one, which would be taken for one of the new one, is gone then.
+            Whether it is; False where none was opened.
 
         Raises:
             UnusableFileError: None is there.
         """
         if self._opened is None:
             return False
-        found, log = _identity(self._path), _identity(self._log)
+        found = _identity(self._path)
         if found is None:
             raise UnusableFileError("its file was removed or moved")
-        if found == self._opened:
-            self._opened_log = log
-            return False
-        # Connections still hold that log, so nothing else has its number.
+        if found != self._opened:
+            return True
+        self._opened_log = _identity(self._log)
+        return False
+
+    def let_go(self) -> None:
+        """Forget the file that was opened, and remove its log, which would be taken for one of the new file."""
+        # Connections still hold that log, so nothing else has its number: call this before they are closed.
         # https://www.sqlite.org/howtocorrupt.html#_unlinking_or_renaming_a_database_file_while_in_use
-        if log is not None and log == self._opened_log:
+        if self._opened_log is not None and _identity(self._log) == self._opened_log:
             self._log.unlink(missing_ok=True)
         self._opened = self._opened_log = None
-        return True
 
 
 def _identity(path: Path) -> _Identity | None:
