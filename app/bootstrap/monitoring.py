@@ -33,19 +33,20 @@ from app.services.alerts.upkeep import AlertUpkeep
 from app.services.backups.options import BackupOptions
 from app.services.binlog.copies import LogCopies
 from app.services.binlog.service import BinlogService
-from app.services.clock_watch import ClockWatch
-from app.services.log_watch import BinlogChecks, BinlogMonitor
+from app.services.doctor.binlog import BinlogChecks
+from app.services.doctor.directory import PrivatePlaces
+from app.services.doctor.service import DoctorService
+from app.services.doctor.stores import StoreChecks
+from app.services.monitoring.binlog import BinlogMonitor
 from app.services.monitoring.checks import CheckedPlace, CheckService
-from app.services.monitoring.directory import PrivatePlaces
-from app.services.monitoring.doctor import DoctorService
+from app.services.monitoring.clock import ClockWatch
 from app.services.monitoring.environment import EnvironmentMonitor
 from app.services.monitoring.health import HealthService
 from app.services.monitoring.metrics import MetricsService
-from app.services.monitoring.stores import StoreChecks
+from app.services.monitoring.synthetic import SyntheticMonitor
 from app.services.point_in_time.reach import ReachService
 from app.services.runs.lost import LostRuns
 from app.services.stores.history import StoreHistory
-from app.services.synthetic_watch import SyntheticMonitor
 from app.storage.clock_witness import ClockWitness, ElapsedClock
 from app.storage.journals import Journals
 from app.storage.local import LocalDirectory

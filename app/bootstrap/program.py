@@ -38,9 +38,9 @@ if TYPE_CHECKING:
     from app.services.backups.service import BackupService
     from app.services.binlog.service import BinlogService
     from app.services.copies import ScheduledCopies
+    from app.services.doctor.service import DoctorService
     from app.services.jobs import Jobs
     from app.services.monitoring.backups import BackupMonitor
-    from app.services.monitoring.doctor import DoctorService
     from app.services.monitoring.health import HealthService
     from app.services.point_in_time.jobs import RecoveryJobs
     from app.services.point_in_time.reach import ReachService

@@ -15,7 +15,7 @@ from app.engine.server.address import STORED, VARIABLE, ServerLogin, make_addres
 from app.engine.server.server import Server
 from app.errors import ConflictError
 from app.security.servers import ServersFile
-from app.services.monitoring.doctor import DoctorService
+from app.services.doctor.service import DoctorService
 from app.services.runs.service import RunService
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.engine.server.server import Server
 from app.errors import JournalDamagedError
-from app.services.monitoring.doctor import DoctorService
+from app.services.doctor.service import DoctorService
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.restored_shop import LATER, scratch, untouched
 from tests.oracle.snapshots import assert_same, snapshot

@@ -8,7 +8,7 @@ import pytest
 from app.domain.monitoring import CheckState
 from app.domain.restores.restore import RestoreRequest
 from app.errors import PermissionDeniedError
-from app.services.monitoring.doctor import DoctorService
+from app.services.doctor.service import DoctorService
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.grants import granted, printed

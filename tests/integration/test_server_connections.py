@@ -8,7 +8,7 @@ from app.concurrency import Bound
 from app.domain.restores.restore import RestoreRequest
 from app.engine.server.server import Server
 from app.errors import ConnectionFailedError, NoConnectionLeftError
-from app.services.monitoring.doctor import DoctorService
+from app.services.doctor.service import DoctorService
 from tests.fixtures.backstay import Backstay
 from tests.fixtures.restored_shop import scratch
 

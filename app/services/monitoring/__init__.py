@@ -1,1 +1,1 @@
-"""Checks and reports, never changes what it checks; imports every other room of the services."""
+"""Checks and reports, and raises alerts of what is wrong; never changes what it checks."""

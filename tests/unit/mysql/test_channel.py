@@ -7,7 +7,7 @@ import pytest
 from app.mysql.channel import Channel
 from app.mysql.connection import Connector
 from app.mysql.tls import read_tls
-from app.services.monitoring.doctor import encryption_check
+from app.services.doctor.service import encryption_check
 
 
 CLEAR = Channel(socket=False, near=False)

@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from app.domain.monitoring import CheckState
-from app.services.monitoring.directory import PrivatePlaces, mode_checks
+from app.services.doctor.directory import PrivatePlaces, mode_checks
 
 
 @pytest.fixture

@@ -38,15 +38,15 @@ from app.errors import (
 from app.mysql.channel import Channel
 from app.sandbox.server import find_program
 from app.security.servers import SERVERS_FILE
-from app.services.log_watch import BinlogChecks
-from app.services.monitoring.directory import (
+from app.services.doctor.binlog import BinlogChecks
+from app.services.doctor.directory import (
     PrivatePlaces,
     directory_checks,
     mode_checks,
     state_checks,
 )
-from app.services.monitoring.interrupted import journal_checks, restore_checks
-from app.services.monitoring.stores import StoreChecks
+from app.services.doctor.interrupted import journal_checks, restore_checks
+from app.services.doctor.stores import StoreChecks
 from app.services.runs.lost import SILENT_SECONDS, LostRuns
 from app.storage.journals import FoundJournals, Journals
 

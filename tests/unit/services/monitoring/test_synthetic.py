@@ -6,7 +6,7 @@ from app.domain.alerts.alert import AlertKind
 from app.domain.restores.proofs import RECOVERY_DRILL, Proof
 from app.domain.schedule import Frequency, Schedule, ScheduleKind
 from app.services.monitoring.health import HealthService
-from app.services.synthetic_watch import ABOUT, SyntheticMonitor
+from app.services.monitoring.synthetic import ABOUT, SyntheticMonitor
 from tests.fixtures.backup_store import BackupStore
 
 
