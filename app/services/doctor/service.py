@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -57,11 +56,6 @@ _SHOWN_DATABASES: Final = 5
 _PROGRAMS: Final = ("mariadbd", "mariadb-install-db", "mariadb-dump")
 _ENCRYPTION: Final = "encryption"
 _CONTROL: Final = "control database"
-_NO_SERVER: Final = "no server is connected yet"
-_CONNECT: Final = (
-    "Set BACKSTAY_DATABASE_URL to mysql://user:password@host:3306/database,"
-    " or connect a server in the pages."
-)
 _CODECS: Final = {"gzip": "isal", "zstd": "backports.zstd"}
 
 
@@ -137,9 +131,7 @@ class DoctorService:
     ) -> tuple[list[DoctorCheck], int]:
         """Return the findings, and how many bytes of data the server holds."""
         if not server.is_set:
-            # As a command is refused; it is told in words that are for the pages, too.
-            missing = failed("connection", InvalidRequestError("BACKSTAY_DATABASE_URL is not set"))
-            return [replace(missing, detail=_NO_SERVER, remedy=_CONNECT)], 0
+            return [_no_server_check()], 0
         checks: list[DoctorCheck] = []
         try:
             async with server.session() as session:
@@ -173,6 +165,17 @@ class DoctorService:
             return lost
         detail = f"the connection is {exposure.what}"
         return [DoctorCheck(_CONTROL, CheckState.WARN, detail, exposure.remedy), *lost]
+
+
+def _no_server_check() -> DoctorCheck:
+    """Tell that no server is known, in words for the pages, too; by the error of a command that needs one."""
+    return DoctorCheck(
+        "connection",
+        CheckState.FAIL,
+        "no server is connected yet",
+        "Set BACKSTAY_DATABASE_URL to mysql://user:password@host:3306/database, or connect a server in the pages.",
+        InvalidRequestError("BACKSTAY_DATABASE_URL is not set"),
+    )
 
 
 def _lost_check(run: Run) -> DoctorCheck:
