@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from app.services.backups.retention import RetentionService
     from app.services.backups.service import BackupService
     from app.services.binlog.service import BinlogService
-    from app.services.copies import ScheduledCopies
     from app.services.doctor.service import DoctorService
     from app.services.jobs import Jobs
     from app.services.monitoring.backups import BackupMonitor
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from app.services.point_in_time.reach import ReachService
     from app.services.restores.service import RecoveryService
     from app.services.runs.service import RunService
+    from app.services.scheduled_copies import ScheduledCopies
     from app.services.schedules import ScheduleService
     from app.services.settlement import Settlement
     from app.services.stores.service import StoreService

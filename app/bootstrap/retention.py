@@ -103,7 +103,7 @@ class _LogHere:
 
 def build_schedules(program: Program, clock: Clock) -> "ScheduleService":
     """Make what keeps the schedules and tells what is due."""
-    from app.services.scheduled import ScheduledJobs
+    from app.services.scheduled_jobs import ScheduledJobs
     from app.services.schedules import ScheduleService
 
     settings = program.settings

@@ -10,7 +10,7 @@ from app.services.stores.service import StoreService
 
 if TYPE_CHECKING:
     from app.bootstrap.program import Program
-    from app.services.copies import ScheduledCopies
+    from app.services.scheduled_copies import ScheduledCopies
     from app.services.stores.watch import StoreWatch
 
 
@@ -23,7 +23,7 @@ def build_stores(settings: Settings) -> StoreService:
 
 def build_scheduled_copies(program: "Program", clock: Clock) -> "ScheduledCopies":
     """Put them together of what the program has."""
-    from app.services.copies import ScheduledCopies  # noqa: PLC0415 - who lists stores needs none of it
+    from app.services.scheduled_copies import ScheduledCopies  # noqa: PLC0415 - who lists stores needs none of it
 
     return ScheduledCopies(
         schedules=program.schedules,

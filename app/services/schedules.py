@@ -31,7 +31,7 @@ from app.domain.schedule import (
 )
 from app.errors import AppError, InvalidScheduleError, NotDueError, ScheduleNotFoundError
 from app.services.runs.job import Job
-from app.services.scheduled import ScheduledJobs
+from app.services.scheduled_jobs import ScheduledJobs
 from app.storage.schedules import ScheduleFile
 
 

@@ -20,7 +20,7 @@ _MODULES = "sorted(sys.modules)"
 _NEEDLESS = {
     "alembic", "apprise", "apscheduler", "asyncssh", "botocore", "fastapi", "httpx", "jinja2",
     "obstore", "rich", "starlette", "structlog", "uvicorn",
-    "app.api", "app.binlog.events", "app.sandbox", "app.services.copies",
+    "app.api", "app.binlog.events", "app.sandbox", "app.services.scheduled_copies",
     "app.services.log_retention", "app.services.point_in_time.service", "app.services.restores",
     "app.services.schedules", "app.web",
 }  # fmt: skip

@@ -16,7 +16,7 @@ from app.domain.schedule import Frequency, Schedule, ScheduleChange, ScheduleOpt
 from app.errors import AlreadyRunningError, NotDueError
 from app.scheduling.scheduler import Scheduler
 from app.services.jobs import Jobs
-from app.services.scheduled import ScheduledJobs
+from app.services.scheduled_jobs import ScheduledJobs
 from app.services.schedules import ScheduleService
 from app.storage.local import LocalDirectory
 from app.storage.schedules import ScheduleFile

@@ -13,7 +13,7 @@ from app.domain.access.user import (
     require_password,
 )
 from app.errors import InvalidRequestError
-from app.services import copies
+from app.services import scheduled_copies
 from app.services.access import audit
 from app.services.backups import retention
 from app.services.monitoring import checks
@@ -82,7 +82,12 @@ def test_passwords_of_other_lengths_are_refused(length):
 
 def test_nobody_new_is_called_what_the_program_calls_itself():
     """Their deeds could be taken for its own; whoever is called so already logs in as before."""
-    programs = {audit.ACTOR, retention.ACTOR, checks._REQUESTER.name, copies._REQUESTER.name}
+    programs = {
+        audit.ACTOR,
+        retention.ACTOR,
+        checks._REQUESTER.name,
+        scheduled_copies._REQUESTER.name,
+    }
     for name in programs | {"service", "binlog", "unknown"}:
         assert require_name(name) == name
         with pytest.raises(InvalidRequestError, match=f"{name} is what the program calls itself"):

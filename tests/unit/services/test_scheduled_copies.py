@@ -12,8 +12,8 @@ from app.domain.alerts.alert import AlertKind
 from app.domain.backups.manifest import Manifest
 from app.domain.schedule import Frequency, Schedule, ScheduleOptions
 from app.services.backups.copies import CopyService
-from app.services.copies import ScheduledCopies
 from app.services.jobs import Jobs
+from app.services.scheduled_copies import ScheduledCopies
 from app.services.schedules import ScheduleService
 from tests.fixtures.archives import NOON, forge, write_backup
 from tests.fixtures.monitored_installation import MonitoredInstallation, damage
