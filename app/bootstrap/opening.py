@@ -64,7 +64,7 @@ async def _write_ends(program: Program) -> None:
     runs = program.runs
     with suppress(AppError):  # whoever comes next does it
         await runs.write_ends()
-        await runs.told.tell_left()
+        await runs.listeners.tell_left()
 
 
 async def _prepare(control: "ControlDatabase") -> AppError | None:

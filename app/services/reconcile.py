@@ -114,7 +114,7 @@ class Reconciler:
         """
         is_repaired = await self._repair()
         await self._runs.write_ends()
-        await self._runs.told.tell_left()
+        await self._runs.listeners.tell_left()
         orphans = await self._runs.orphans()
         for orphan in orphans:
             if orphan.kind not in _SWAPPING | _ON_DISK:

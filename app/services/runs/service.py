@@ -40,7 +40,7 @@ from app.services.runs.active import ActiveRun, bind_run, new_run, report_failur
 from app.services.runs.admission import Admission
 from app.services.runs.ends import RunEnds, write_down, write_end
 from app.services.runs.job import Job
-from app.services.runs.told import Told
+from app.services.runs.listeners import RunListeners
 from app.storage.run_ends import RunEndFiles
 from app.storage.run_locks import HeldLocks, RunLocks
 from app.telemetry.bugs import outlived
@@ -55,7 +55,7 @@ _WATCH_SECONDS: Final = 0.2
 
 
 class RunService:
-    """Executes work, remembers it, and has those `told` who asked for it."""
+    """Executes work, remembers it, and tells its `listeners`."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class RunService:
         self._ends = RunEnds(store, files)
         self._locks = locks
         self._clock = clock
-        self.told = Told(store, locks, listeners)
+        self.listeners = RunListeners(store, locks, listeners)
         self._active: dict[str, ActiveRun[object]] = {}
         self._turn = asyncio.Lock()
         self._admission = Admission(locks, bounds)
@@ -247,7 +247,7 @@ class RunService:
         """Write down how a run ended at last: an orphan, or one that was repaired since."""
         run = replace(run, revision=run.revision + 1, finished_at=self._clock.now())
         await write_end(self._store, run)
-        await self.told.ended(run)
+        await self.listeners.ended(run)
         await asyncio.to_thread(self._locks.delete, run.run_id)
 
     async def close(self, wait_seconds: float) -> None:
@@ -308,7 +308,7 @@ class RunService:
         try:
             if active.cancelled:
                 raise asyncio.CancelledError  # noqa: TRY301 - ends as every cancelled run does
-            await self.told.begun(active.run)
+            await self.listeners.begun(active.run)
             value = await active.job.work(active.progress)
             document = active.job.document(value).model_dump(mode="json")
         except asyncio.CancelledError as exc:
@@ -349,7 +349,7 @@ class RunService:
         try:
             await self._write_end(active, over)
             active.run = over  # not before: who sees that it is over looks for it in the history
-            await self.told.ended(over)
+            await self.listeners.ended(over)
         finally:  # not before: the lock of a killed process says that nobody was told
             active.run = over
             await self._let_go(over.run_id, active.locks)

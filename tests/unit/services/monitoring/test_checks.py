@@ -276,7 +276,7 @@ async def test_a_check_that_somebody_cancels_does_not_end_the_pass(installation)
     first, second = await installation.write_backups(2)
     installation.clock.advance(days=31)
     canceller = Canceller()
-    installation.runs.told._listeners = (canceller, installation.recorder)
+    installation.runs.listeners._listeners = (canceller, installation.recorder)
     canceller.runs = installation.runs
 
     found = await installation.checks.run_due(everything=True)
@@ -291,7 +291,7 @@ async def test_a_pass_that_is_cancelled_lets_everything_go(installation):
     await installation.write_backups(3)
     installation.clock.advance(days=31)
     task = asyncio.create_task(installation.checks.run_due(everything=True))
-    installation.runs.told._listeners = (begun := Begun(), installation.recorder)
+    installation.runs.listeners._listeners = (begun := Begun(), installation.recorder)
     await begun.event.wait()
     task.cancel()
 
@@ -324,7 +324,7 @@ async def test_a_check_asks_at_the_last_moment_whether_it_is_still_wanted(instal
     """Somebody who has verified the backup meanwhile has done its work."""
     first, second = await installation.write_backups(2)
     installation.clock.advance(days=31)
-    installation.runs.told._listeners = (Faster(installation, second), installation.recorder)
+    installation.runs.listeners._listeners = (Faster(installation, second), installation.recorder)
 
     found = await installation.checks.run_due(everything=True)
 

@@ -17,8 +17,8 @@ from app.errors import RunNotFoundError
 from app.storage.run_locks import RunLocks
 
 
-class Told:
-    """Tells all listeners of the runs of one installation."""
+class RunListeners:
+    """All who listen to the runs of one installation."""
 
     def __init__(self, store: RunStore, locks: RunLocks, listeners: Sequence[RunListener]) -> None:
         self._store = store
