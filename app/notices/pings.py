@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
-from app.domain.runs.run import Run, RunKind, RunState
+from app.domain.runs.run import Run, RunState
 from app.notices.addresses import Address
 from app.notices.silence import silence
 from app.telemetry.bugs import heard
@@ -33,7 +33,6 @@ SECONDS: Final = 5.0
 PAUSES: Final = (1.0, 5.0)
 # Of each address; with an endpoint that hangs and a backup each minute, this is half an hour.
 _MOST_WAITING: Final = 50
-_SCHEDULED: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY})
 
 
 class Pings:
@@ -85,11 +84,10 @@ class Pings:
 
     def _begin(self, run: Run, *, suffix: str) -> None:
         """Begin the pings of a run in tasks of their own."""
-        schedule = run.request.get("schedule")
-        if run.kind not in _SCHEDULED or not isinstance(schedule, str) or not schedule:
+        if not run.schedule:
             return
         for address in self._addresses:
-            if address.tags and schedule not in address.tags:
+            if address.tags and run.schedule not in address.tags:
                 continue
             if list(self._tasks.values()).count(address.name) >= _MOST_WAITING:
                 self._warn(address, "busy")

@@ -16,10 +16,15 @@ from pydantic import AwareDatetime, ValidationError
 from app.domain.document import adapter_of
 from app.domain.ids import BackupId
 from app.domain.sealed import seal, unseal
+from app.errors import ChecksumMismatchError, ManifestError, TruncatedFileError
 
 
 # The least by which two instants differ.
 _TICK: Final = timedelta(microseconds=1)
+# Of the errors that say that bytes are not what was written.
+DAMAGE_CODES: Final = frozenset(
+    kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
+)
 # What is told of a backup whose notes are damaged; it is kept as if it were pinned.
 UNREADABLE: Final = "its notes cannot be understood, so it may be pinned"
 
@@ -39,6 +44,10 @@ class VerifyLevel(StrEnum):
 
 
 _DEPTHS: Final[dict[str, int]] = {level: depth for depth, level in enumerate(VerifyLevel)}
+
+
+# Every byte of the file is read for these.
+_READ_BACK: Final = (VerifyLevel.HASHES, VerifyLevel.INFLATE, VerifyLevel.CONTENT)
 
 
 def depth_of(level: str) -> int:
@@ -149,14 +158,11 @@ class Notes:
             },
         )
 
-    def checked_at(self, *levels: str) -> datetime | None:
-        """Return when a check of one of these levels last succeeded."""
-        found = [
-            self.checks[level].at
-            for level in levels
-            if level in self.checks and self.checks[level].success
-        ]
-        return max(found, default=None)
+    @property
+    def read_back_at(self) -> datetime | None:
+        """When a check last read every byte of the file and found nothing wrong; None = never."""
+        found = [self.checks[level] for level in _READ_BACK if level in self.checks]
+        return max((check.at for check in found if check.success), default=None)
 
 
 def encode_notes(notes: Notes) -> bytes:

@@ -35,6 +35,10 @@ class RunKind(StrEnum):
     RECOVERY_DRILL = "recovery-drill"
 
 
+# What schedules ask for: a backup of the server, or one that is recovered.
+_OF_SCHEDULES: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY})
+
+
 class RunState(StrEnum):
     """Where a run stands."""
 
@@ -123,6 +127,12 @@ class Run:
         """Name of the store that it was about; empty = the backup directory."""
         key = "to" if self.kind is RunKind.COPY else "store"
         return str(self.request.get(key, ""))
+
+    @property
+    def schedule(self) -> str:
+        """Name of the schedule whose backup it makes; empty = of none."""
+        named = self.request.get("schedule")
+        return named if self.kind in _OF_SCHEDULES and isinstance(named, str) else ""
 
 
 @dataclass(frozen=True, slots=True)

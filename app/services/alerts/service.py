@@ -60,7 +60,6 @@ _REPORTED: Final = frozenset({
     RunKind.RECOVERY,
     RunKind.RECOVERY_DRILL,
 })
-_SCHEDULED: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY})
 # A drill that fails is kept with its backup and has an alert as such; these leave nothing there.
 _UNKEPT: Final = frozenset(
     kind.code
@@ -142,7 +141,7 @@ class AlertService:
         """Raise an alert for a run that failed with nobody watching, resolve it after one that succeeds."""
         if run.kind not in _REPORTED:
             return
-        schedule = _schedule_of(run)
+        schedule = run.schedule
         # With a space, so that no schedule has this name.
         about = schedule or f"{run.kind} run"
         if run.state is RunState.SUCCEEDED:
@@ -312,18 +311,13 @@ def _is_unwatched(run: Run) -> bool:
     """Say whether nobody would hear of its failure in another way."""
     if run.kind is RunKind.DRILL and run.error is not None and not _is_unkept(run.error):
         return False
-    return run.origin is not Origin.CLI or bool(_schedule_of(run))
+    return run.origin is not Origin.CLI or bool(run.schedule)
 
 
 def _is_unkept(error: Failure) -> bool:
     """Tell whether the failure of a drill shows nothing of its backup, so that nothing is kept with that."""
     is_passing = error.code == StatementError.code and error.retryable
     return is_passing or error.code in _UNKEPT
-
-
-def _schedule_of(run: Run) -> str:
-    schedule = run.request.get("schedule")
-    return schedule if run.kind in _SCHEDULED and isinstance(schedule, str) else ""
 
 
 def _record_of(alert: Alert, at: datetime) -> AlertRecord:

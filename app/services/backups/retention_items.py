@@ -1,20 +1,12 @@
 """Backups as retention sees them, made of what the catalogue reads."""
 
 from datetime import UTC, datetime
-from typing import Final
 
 from app.archive.catalogue.readings import Reading
 from app.domain.backups.backup import CatalogueEntry
-from app.domain.backups.check_notes import UNREADABLE, Notes
+from app.domain.backups.check_notes import DAMAGE_CODES, UNREADABLE, Notes
 from app.domain.backups.retention import Holdings, RetentionItem
 from app.domain.restores.proofs import Proof, proven_at
-from app.errors import ChecksumMismatchError, ManifestError, TruncatedFileError
-
-
-_READ_BACK: Final = ("hashes", "inflate", "content")
-_DAMAGED: Final = frozenset(
-    kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
-)
 
 
 def made_at(reading: Reading) -> dict[str, datetime]:
@@ -54,14 +46,14 @@ def item_of(entry: CatalogueEntry, notes: Notes | None, proofs: tuple[Proof, ...
 
 def is_good(entry: CatalogueEntry, notes: Notes, proofs: tuple[Proof, ...]) -> bool:
     """Tell whether a backup was read back and found whole, and no later check says otherwise."""
-    read_at = notes.checked_at(*_READ_BACK)
+    read_at = notes.read_back_at
     if notes.is_damaged or not (read_at or proven_at(proofs) or entry.verify):
         return False
     # In the order of their coming, whatever the clock said then.
     for proof in proofs:
         if proof.success and proof.whole:
             return True
-        if proof.error in _DAMAGED:
+        if proof.error in DAMAGE_CODES:
             return read_at is not None and read_at >= proof.at
     return True
 

@@ -12,12 +12,13 @@ from collections.abc import Awaitable, Callable, Collection
 from typing import Final
 
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
+from app.domain.backups.check_notes import DAMAGE_CODES
 from app.domain.backups.size_anomaly import find_size_anomaly
 from app.domain.checks import failed_drill
 from app.domain.ids import BackupId
 from app.domain.ports import Clock
 from app.domain.runs.run import Run, RunKind, RunState
-from app.errors import AppError, ChecksumMismatchError, ManifestError, TruncatedFileError
+from app.errors import AppError
 from app.services.monitoring.health import BackupHealth, HealthService, fault_of
 from app.services.stores.run_alerts import is_in_store
 from app.storage import layout
@@ -33,9 +34,6 @@ _CHECK_AFTER: Final = frozenset({
     RunKind.PRUNE,
 })
 _MAKING: Final = frozenset({RunKind.BACKUP, RunKind.RECOVERY})
-_DAMAGED: Final = frozenset(
-    kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
-)
 _MANUAL: Final = "manual"
 
 
@@ -115,7 +113,7 @@ class BackupMonitor:
         backup_id = BackupId(run.backup_id)
         if run.state is RunState.SUCCEEDED:
             self._unrecorded.pop(backup_id, None)
-        elif run.error is not None and run.error.code in _DAMAGED:
+        elif run.error is not None and run.error.code in DAMAGE_CODES:
             self._unrecorded[backup_id] = f"a check found {run.error.code}"
 
     async def _check_one(self, run: Run) -> None:

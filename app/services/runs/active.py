@@ -122,5 +122,4 @@ def report_failure(run: Run, task: "asyncio.Task[T]") -> None:
 
 
 def _named(run: Run) -> dict[str, str]:
-    schedule = str(run.request.get("schedule") or "")
-    return {"run_id": run.run_id, "schedule": schedule, "user": run.requested_by}
+    return {"run_id": run.run_id, "schedule": run.schedule, "user": run.requested_by}

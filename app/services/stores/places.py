@@ -14,10 +14,6 @@ from app.errors import AppError
 from app.storage import layout
 
 
-# Checks that read every byte of the file.
-_READ_BACK = ("hashes", "inflate", "content")
-
-
 def look_at(place: PlaceState, catalogue: Catalogue, now: datetime) -> PlaceState:
     """Look at a place, which may be far away, anew. Blocks, and raises StorageError."""
     reading = catalogue.read(anew=True)
@@ -67,5 +63,5 @@ def _ids_in(survey: Survey) -> frozenset[str]:
 
 def _checked_at(entry: CatalogueEntry, beside: Beside) -> datetime | None:
     made = entry.created_at if entry.verify else None
-    found = (made, beside.notes.checked_at(*_READ_BACK), proven_at(beside.proofs))
+    found = (made, beside.notes.read_back_at, proven_at(beside.proofs))
     return max((at for at in found if at is not None), default=None)

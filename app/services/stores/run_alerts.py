@@ -9,13 +9,10 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Final
 
 from app.domain.alerts.alert import Alarm, Alert, AlertKind
+from app.domain.backups.check_notes import DAMAGE_CODES
 from app.domain.runs.run import Run, RunKind, RunState
-from app.errors import ChecksumMismatchError, ManifestError, TruncatedFileError
 
 
-_DAMAGED: Final = frozenset(
-    kind.code for kind in (ChecksumMismatchError, TruncatedFileError, ManifestError)
-)
 _IN: Final = " in "
 
 
@@ -45,7 +42,7 @@ class StoreRunMonitor:
         match run.kind:
             case RunKind.VERIFICATION | RunKind.DELETION if is_done:
                 await self._resolve_damage(run.backup_id, run.store)
-            case RunKind.VERIFICATION if run.error and run.error.code in _DAMAGED:
+            case RunKind.VERIFICATION if run.error and run.error.code in DAMAGE_CODES:
                 await self._raise_damage(run)
             case RunKind.PRUNE if is_done and run.result:
                 deleted = run.result.get("deleted")

@@ -90,7 +90,19 @@ def test_notes_come_back_as_they_were_and_damage_is_noticed():
 
     assert decode_notes(data) == notes
     assert decode_notes(data[: len(data) // 2]) is None
-    assert notes.checked_at("size", "newer") == NOON + timedelta(hours=2)
+
+
+def test_a_file_was_read_back_by_checks_that_read_it_and_succeeded():
+    """A size says nothing of bytes, a check that failed neither; the newest of the others counts."""
+    checks = {
+        "size": check(4),
+        "content": check(3, success=False),
+        "hashes": check(1),
+        "inflate": check(2),
+    }
+
+    assert Notes(checks=checks).read_back_at == check(2).at
+    assert Notes(checks={"size": check(4)}).read_back_at is None
 
 
 FOUND = SizeCheck(NOON, 0.25, 1234, "ab" * 32)
