@@ -16,7 +16,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from functools import partial
 from typing import Final
 
@@ -136,11 +136,6 @@ class Scheduler:
             _log.info("Scheduled backup waits for another run", extra={"facts": facts})
             return
         self.lag_seconds = (self._clock.now() - due_run.due).total_seconds()
-
-    def next_fire(self, name: str) -> datetime | None:
-        """Return when the job of a schedule fires next; None = it has none."""
-        job = self._jobs.get_job(_job_id(name))
-        return job.next_run_time if job else None
 
     def _arrange(self, schedules: Sequence[Schedule]) -> None:
         wanted = {

@@ -6,7 +6,6 @@ from typing import Final
 
 from app.domain.access.audit import AuditKey, AuditSeals
 from app.security.keys import read_secrets, require_secret
-from app.storage.kernel import KERNEL, Kernel
 from app.storage.local import LocalDirectory
 
 
@@ -17,10 +16,10 @@ VARIABLE: Final = "BACKSTAY_AUDIT_KEY"
 class AuditKeys:
     """Reads the keys when they are first needed: a command whose state directory is away goes on."""
 
-    def __init__(self, given: str, state_directory: Path, kernel: Kernel = KERNEL) -> None:
+    def __init__(self, given: str, state_directory: Path) -> None:
         """Take the keys of a setting, separated by white space; empty = those of the file, one a line."""
         self._given = given
-        self._directory = LocalDirectory(state_directory, kernel)
+        self._directory = LocalDirectory(state_directory)
         self._seals: AuditSeals | None = None
         self._lock = threading.Lock()
 

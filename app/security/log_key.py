@@ -7,7 +7,6 @@ from app.age.malformed import MalformedError
 from app.age.x25519 import Identity
 from app.errors import InvalidRequestError
 from app.security.keys import require_private
-from app.storage.kernel import KERNEL, Kernel
 from app.storage.local import LocalDirectory
 
 
@@ -19,8 +18,8 @@ _HINT: Final = "Put the file back, or remove it: then a new stream of the binary
 class LogKey:
     """Reads it when it is first needed; nobody but this directory knows even its recipient."""
 
-    def __init__(self, state_directory: Path, kernel: Kernel = KERNEL) -> None:
-        self._directory = LocalDirectory(state_directory, kernel)
+    def __init__(self, state_directory: Path) -> None:
+        self._directory = LocalDirectory(state_directory)
         self._found: Identity | None = None
 
     def find(self) -> Identity | None:

@@ -374,9 +374,6 @@ class Jobs:
             raise error
         return replace(result, databases=tuple(targets))
 
-    async def _manifest(self, backup_id: str) -> Manifest:
-        return await asyncio.to_thread(self._catalogue.manifest, backup_id)
-
 
 def _asked(request: JsonObject, store: str) -> JsonObject:
     """Say what was asked for, and of which store; nothing of the backup directory."""

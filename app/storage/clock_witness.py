@@ -28,7 +28,6 @@ from pydantic import AwareDatetime, Field, ValidationError
 from app.domain.document import adapter_of
 from app.errors import ClockJumpedError
 from app.storage.failures import translated
-from app.storage.kernel import KERNEL, Kernel
 from app.storage.local import LocalDirectory
 
 
@@ -112,9 +111,8 @@ class ClockWitness:
         state_directory: Path,
         now: Callable[[], datetime],
         boot: BootClock | None = None,
-        kernel: Kernel = KERNEL,
     ) -> None:
-        self._directory = LocalDirectory(state_directory / "clock", kernel)
+        self._directory = LocalDirectory(state_directory / "clock")
         self._now = now
         self._boot = boot or BootClock()
 

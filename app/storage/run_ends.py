@@ -7,7 +7,6 @@ All calls block; async callers use threads.
 from pathlib import Path
 from typing import Final
 
-from app.storage.kernel import KERNEL, Kernel
 from app.storage.local import LocalDirectory
 
 
@@ -20,8 +19,8 @@ _MAX_BYTES: Final = 64 << 20
 class RunEndFiles:
     """The ends that one state directory keeps."""
 
-    def __init__(self, state_directory: Path, kernel: Kernel = KERNEL) -> None:
-        self._directory = LocalDirectory(state_directory / "ends", kernel)
+    def __init__(self, state_directory: Path) -> None:
+        self._directory = LocalDirectory(state_directory / "ends")
 
     def save(self, run_id: str, data: bytes) -> None:
         """Keep an end; raises StorageError when the medium refuses."""

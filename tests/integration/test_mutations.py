@@ -128,7 +128,7 @@ def backed_up(url, home, statements, **options):
         manifest = await backstay.backup(name, **options)
         copy = backstay.new_name()
         await backstay.restore(manifest, copy, verify_after=False)
-        assert await backstay.recoveries.prove(manifest.backup_id, copy) == ()
+        assert await backstay.prove(manifest.backup_id, copy) == []
         await backstay.close()
         return backstay.directory, manifest
 
@@ -158,7 +158,7 @@ async def restored(backstay, database):
     manifest = await backstay.backup(database)
     name = backstay.new_name()
     await backstay.restore(manifest, name, verify_after=False)
-    assert await backstay.recoveries.prove(manifest.backup_id, name) == ()
+    assert await backstay.prove(manifest.backup_id, name) == []
     return manifest, name
 
 
@@ -270,13 +270,13 @@ async def test_a_damaged_value_fails_the_proof(key, first, backstay, sql, databa
             client.run(f"UPDATE t{number} SET v = {value} WHERE id = 3")
 
     assert unseen == []
-    assert await backstay.recoveries.prove(manifest.backup_id, copy) == ()
+    assert await backstay.prove(manifest.backup_id, copy) == []
 
 
 async def is_refused(backstay, manifest, copy):
     """Tell whether the proof fails."""
     try:
-        await backstay.recoveries.prove(manifest.backup_id, copy)
+        await backstay.prove(manifest.backup_id, copy)
     except ProofFailedError:
         return True
     return False

@@ -183,7 +183,7 @@ async def test_tables_and_aliases_go_to_lower_case_names_and_back(own_server, tm
                     await backstay.recoveries.plan_drill(RestoreRequest(manifest.backup_id))
                 )
                 await ends_as_foretold(backstay, RestoreRequest(manifest.backup_id))
-                await backstay.recoveries.prove(manifest.backup_id)
+                await backstay.prove(manifest.backup_id)
                 await backstay.target.close()
         assert sql.run("SELECT Nr FROM shop.v") == []
         assert sql.run("SHOW TRIGGERS FROM shop")[0][:3] == ("Noted", "INSERT", "orders")

@@ -101,7 +101,7 @@ async def test_missing_rights_are_named_and_the_hint_is_enough(own_server, tmp_p
                 result = await limited.restore(manifest)
                 assert result.fence == "none"
                 assert any("may not set read_only" in warning for warning in result.warnings)
-                await limited.recoveries.prove(manifest.backup_id)
+                await limited.prove(manifest.backup_id)
                 undo = await limited.recoveries.undo(result.restore_id)
                 assert undo.fence == "none"
             sql.run(f"GRANT {FENCE_RIGHT} ON *.* TO {name}@'%'")

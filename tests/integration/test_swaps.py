@@ -55,7 +55,7 @@ async def test_tables_in_use_stay_as_they_are(statements, backstay, sql, shop, m
             assert "PROCESSLIST" in caught.value.hint
         holder.script(["ROLLBACK", "UNLOCK TABLES"])
     await backstay.restore(manifest)
-    await backstay.recoveries.prove(manifest.backup_id)
+    await backstay.prove(manifest.backup_id)
 
 
 async def test_a_transaction_that_ends_in_time_is_waited_for(backstay, sql, shop):

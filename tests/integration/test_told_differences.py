@@ -37,12 +37,12 @@ async def test_what_is_not_as_in_the_backup_is_told_without_a_value(backstay, sq
     ]
     sql.script(made)
     manifest = await backstay.backup(database)
-    assert await backstay.recoveries.prove(manifest.backup_id) == ()
+    assert await backstay.prove(manifest.backup_id) == []
 
     for change, told in TOLD.items():
         sql.script(change.split("; "))
         with pytest.raises(ProofFailedError) as caught:
-            await backstay.recoveries.prove(manifest.backup_id)
+            await backstay.prove(manifest.backup_id)
         assert f"is not defined as in the backup: {told}" in str(caught.value), change
         assert SECRET not in str(caught.value)
         sql.script([
@@ -53,4 +53,4 @@ async def test_what_is_not_as_in_the_backup_is_told_without_a_value(backstay, sq
             "DROP EVENT e",
             *made,
         ])
-    assert await backstay.recoveries.prove(manifest.backup_id) == ()
+    assert await backstay.prove(manifest.backup_id) == []

@@ -71,7 +71,7 @@ async def test_current_rows_are_restored_in_place_and_proven(backstay, sql, data
     assert result.verified
     assert sql.run("SELECT a, b FROM h ORDER BY a") == [(1, 2), (2, 7)]
 
-    assert await backstay.recoveries.prove(manifest.backup_id) == ()
+    assert await backstay.prove(manifest.backup_id) == []
     sql.run("UPDATE h SET b = 3 WHERE a = 1")
     with pytest.raises(ProofFailedError):
-        await backstay.recoveries.prove(manifest.backup_id)
+        await backstay.prove(manifest.backup_id)

@@ -69,7 +69,7 @@ async def test_comments_with_backslashes_that_are_none(backstay, sql, database):
     ])
     manifest = await backstay.round_trip(database, judge=False)
     await backstay.restore(manifest)
-    assert await backstay.recoveries.prove(manifest.backup_id) == ()
+    assert await backstay.prove(manifest.backup_id) == []
 
 
 async def test_a_key_to_a_table_that_is_nowhere_comes_back(backstay, sql, database):

@@ -305,38 +305,18 @@ class ArchivedStream:
                 if (found.number, found.start) >= first:
                     yield found
 
-    def committed_between(
-        self, since_ms: int, until_ms: int, *, counts: bool = True
-    ) -> Iterator[LoggedTransaction]:
+    def committed_between(self, since_ms: int, until_ms: int) -> Iterator[LoggedTransaction]:
         """Go through what was committed from one moment to another, in milliseconds since 1970; as `transactions`."""
         for part in self._parts:
             if part.after.committed_ms < since_ms:
                 continue
             if part.before.committed_ms > until_ms:
                 return
-            for found in part.transactions(counts=counts):
+            for found in part.transactions(counts=True):
                 if found.committed_ms > until_ms:
                     return
                 if found.committed_ms >= since_ms:
                     yield found
-
-    def last_committed(self, until_ms: int) -> LoggedTransaction | None:
-        """
-        Find the last transaction that was committed at or before a moment, in milliseconds since 1970.
-
-        Returns:
-            It, without tables and statement; None when there is none. Raises what `transactions` raises.
-        """
-        for part in reversed(self._parts):
-            found = None
-            if part.before.committed_ms <= until_ms:
-                for transaction in part.transactions(counts=False):
-                    if transaction.committed_ms > until_ms:
-                        break
-                    found = transaction
-            if found is not None:
-                return found
-        return None
 
     def verify(self) -> int:
         """Read all that the archive has of the stream; returns its bytes, raises what `copy` raises."""

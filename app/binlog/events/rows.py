@@ -54,7 +54,6 @@ _FIRST_LONG: Final = 0xFB
 _LONG: Final[Mapping[int, int]] = {0xFC: 2, 0xFD: 3, 0xFE: 8}
 _DIGITS: Final = (0, 1, 1, 2, 2, 3, 3, 4, 4, 4)
 _JSON: Final = 245
-_STRING: Final = 254
 _ENUM_AND_SET: Final = frozenset({247, 248})
 
 

@@ -115,21 +115,9 @@ def _refuse_late(load: DatabaseLoad, tables: Collection[str]) -> None:
         )
 
 
-async def read_fingerprints(
-    session: Session, tables: Sequence[TableRef], renamed: Mapping[str, str] | None = None
-) -> dict[str, str]:
-    """
-    Read how tables and sequences are defined.
-
-    Args:
-        session: Any.
-        tables: Of one database.
-        renamed: Names that schemas with tables about to move get in their place.
-
-    Returns:
-        Fingerprints by name, which do not tell in which database they are.
-    """
-    return fingerprints_of(await read_printed(session, tables), renamed)
+async def read_fingerprints(session: Session, tables: Sequence[TableRef]) -> dict[str, str]:
+    """Read how tables and sequences of one database are defined; see `fingerprints_of`."""
+    return fingerprints_of(await read_printed(session, tables))
 
 
 async def read_printed(session: Session, tables: Sequence[TableRef]) -> dict[TableRef, str]:
@@ -143,7 +131,16 @@ async def read_printed(session: Session, tables: Sequence[TableRef]) -> dict[Tab
 def fingerprints_of(
     printed: Mapping[TableRef, str], renamed: Mapping[str, str] | None = None
 ) -> dict[str, str]:
-    """Return the fingerprints of what was printed; see `read_fingerprints`."""
+    """
+    Digest what was printed of tables and sequences of one database.
+
+    Args:
+        printed: By table.
+        renamed: Names that schemas with tables about to move get in their place.
+
+    Returns:
+        Fingerprints by name, which do not tell in which database they are.
+    """
     found: dict[str, str] = {}
     places = renamed or {}
     for ref, text in printed.items():

@@ -97,7 +97,8 @@ def read_statements(data: Path) -> Iterator[tuple[str, str]]:
             yield from _statements(split_events(iter(lambda: file.read(_BLOCK_BYTES), b"")))
 
 
-def _statements(events: Iterator[bytes], *, cut: int = 0) -> Iterator[tuple[str, str]]:
+def _statements(events: Iterator[bytes]) -> Iterator[tuple[str, str]]:
+    cut = 0  # in a payload no event has a checksum
     for event in events:
         kind = event[4]
         if kind == Kind.FORMAT:

@@ -17,22 +17,16 @@ from app.domain.restores.proofs import DrillResult
 from app.domain.restores.repair import RepairResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
 from app.domain.runs.progress import Phase, Progress
-from app.engine.load.archived import as_of_today
-from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.load.target import OwnDatabase
-from app.engine.rows.proof import prove_tables
-from app.engine.schema.databases import folds_names
-from app.engine.schema.tables import Table
 from app.engine.server.server import Server
 from app.engine.swap.plan import prove_owners
 from app.errors import JournalDamagedError, RestoreNotFoundError, UndoExpiredError
 from app.services.backups.service import BackupService
 from app.services.binlog.breaks import UnloggedChanges
-from app.services.restores.connections import load_sessions
 from app.services.restores.crash_recovery import CrashRecovery
 from app.services.restores.drill import Drills
 from app.services.restores.dry_run import DryRuns
-from app.services.restores.plan import plan_drill, plan_loads, plan_restore
+from app.services.restores.plan import plan_drill, plan_restore
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState, point_to_repair
 from app.services.restores.results import counted, result_of
@@ -260,42 +254,6 @@ class RecoveryService:
     async def drop_expired(self) -> list[RepairResult]:
         """Drop old tables whose time is over."""
         return await self._crash_recovery.drop_expired()
-
-    async def prove(self, backup_id: str, into: str = "", *, threads: int = 2) -> tuple[str, ...]:
-        """
-        Compare databases that were restored with their backup, row by row and object by object.
-
-        Args:
-            backup_id: Which backup; text of a user.
-            into: Name of the one restored database; empty = each under its own name.
-            threads: Connections.
-
-        Returns:
-            Warnings: differences that another version of the server explains.
-
-        Raises:
-            BackupNotFoundError: No such backup.
-            ProofFailedError: A row or an object is missing, or is not the backup's.
-        """
-        reader = await asyncio.to_thread(self._catalogue.open, backup_id)
-        with reader:
-            manifest = reader.manifest
-            loads = plan_loads(manifest, RestoreRequest(backup_id, into=into))
-            warnings: list[str] = []
-            async with load_sessions(self._server, manifest, threads) as sessions:
-                folds = await folds_names(sessions[0])
-                for planned in loads:
-                    load = await as_of_today(reader, manifest, planned, folds=folds)
-                    warnings += await prove_inventory(sessions[0], reader, load)
-                    names = {table.name for table in load.entry.tables}
-                    warnings += await prove_definitions(sessions, reader, load, names)
-                tables = [
-                    (load.entry.name, Table(load.target, entry))
-                    for load in loads
-                    for entry in load.entry.tables
-                ]
-                await prove_tables(sessions, manifest, tables)
-        return tuple(warnings)
 
     # -- journals ---------------------------------------------------------------------------------
 

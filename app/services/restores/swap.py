@@ -16,7 +16,6 @@ rows miss the triggers of that moment; views, routines and events change one by 
 """
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
@@ -62,7 +61,6 @@ from app.services.restores.guard import Guard, rename_guarded
 from app.storage.journals import Journals, new_restore_id
 
 
-_log: Final = logging.getLogger(__name__)
 # Between tries others get their work done; all of it takes about half a minute.
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 _BATCH: Final = 500  # measured: 3 ms a table, but 5 ms from 4,000 on
