@@ -41,7 +41,8 @@ from app.engine.server.server import Server
 from app.engine.sql import ddl
 from app.engine.swap.broken_tables import find_broken
 from app.errors import AppError, InvalidRequestError, PermissionDeniedError
-from app.services.restores.plan import list_moving, misfits, plan_restore
+from app.services.restores.live_databases import list_moving, misfits
+from app.services.restores.plan import plan_restore
 from app.services.restores.preflight import Preflight, PreflightReport
 from app.services.restores.swap import Swaps
 

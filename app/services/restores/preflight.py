@@ -53,16 +53,16 @@ from app.errors import (
     InvalidRequestError,
     PermissionDeniedError,
 )
-from app.services.restores.plan import (
+from app.services.restores.live_databases import (
     hidden_grants,
     keep_definitions,
     list_changed,
     missing_for_children,
     not_kept,
-    not_proven,
     rows_at_stake,
-    uncached,
+    unloggable,
 )
+from app.services.restores.plan import not_proven
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,7 +232,7 @@ async def _complete(
 ) -> tuple[list[DatabaseLoad], list[str], list[AppError]]:
     """Return the loads with what only the server knows, what does not fit, and what is hidden."""
     complete: list[DatabaseLoad] = []
-    findings = await uncached(session, grants, plan)
+    findings = await unloggable(session, grants, plan)
     hidden: list[AppError] = []
     for load in plan.loads:
         findings += await rows_at_stake(session, load, plan.request)

@@ -22,6 +22,7 @@ from app.domain.restores.journal import (
 from app.domain.restores.proofs import RECOVERY, Proof
 from app.domain.restores.repair import promise
 from app.domain.restores.restore import RestorePlan
+from app.domain.restores.result import SwapReport
 from app.domain.runs.progress import Phase, Progress
 from app.engine.load.inventory import prove_definitions, prove_inventory
 from app.engine.load.load import Load
@@ -39,9 +40,9 @@ from app.errors import AppError, PermissionDeniedError, StalledError, TargetNotE
 from app.services.backups.service import BackupService
 from app.services.restores.connections import load_sessions
 from app.services.restores.guard import RestoreGuard
-from app.services.restores.plan import wanted_objects
+from app.services.restores.live_databases import wanted_objects
 from app.services.restores.preflight import Preflight
-from app.services.restores.swap import SwapReport, Swaps
+from app.services.restores.swap import Swaps
 
 
 _log: Final = logging.getLogger(__name__)

@@ -16,6 +16,7 @@ from app.domain.restores.journal import Journal, RestoreId, RestoreKind, Restore
 from app.domain.restores.proofs import DrillResult
 from app.domain.restores.repair import RepairResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
+from app.domain.restores.result import SwapReport, counted, result_of
 from app.domain.runs.progress import Phase, Progress
 from app.engine.load.target import OwnDatabase
 from app.engine.server.server import Server
@@ -29,8 +30,7 @@ from app.services.restores.dry_run import DryRuns
 from app.services.restores.plan import plan_drill, plan_restore
 from app.services.restores.preflight import Preflight
 from app.services.restores.restore import Restorer, RestoreState, point_to_repair
-from app.services.restores.results import counted, result_of
-from app.services.restores.swap import SwapReport, Swaps
+from app.services.restores.swap import Swaps
 from app.services.restores.undo_guard import UndoGuard
 from app.storage.journals import Journals
 

@@ -18,13 +18,14 @@ rows miss the triggers of that moment; views, routines and events change one by 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
 from app.concurrency import shielded
 from app.domain.ports import Clock
 from app.domain.restores.journal import Journal, RestoreId, RestoreKind, RestorePhase
+from app.domain.restores.result import SwapReport
 from app.engine.flavor import LOAD_SESSION
 from app.engine.load.objects import apply_objects, apply_together
 from app.engine.schema import foreign_keys
@@ -67,22 +68,6 @@ _BATCH: Final = 500  # measured: 3 ms a table, but 5 ms from 4,000 on
 # A killed process's idle connection ends at once, one in a statement when that gives up waiting.
 _LOCK_WAIT_SECONDS: Final = {RestorePhase.LOADING: 1}
 _MOST_LOCK_WAIT_SECONDS: Final = 10
-
-
-@dataclass(slots=True)
-class SwapReport:
-    """
-    What a swap did besides moving tables.
-
-    Attributes:
-        fence: `read_only`, `none` when the right was missing, `not needed` without triggers and keys.
-        tries: How often locks were waited for.
-        warnings: What is not as it was, and why.
-    """
-
-    fence: str = "not needed"
-    tries: int = 0
-    warnings: list[str] = field(default_factory=list)
 
 
 class Swaps:

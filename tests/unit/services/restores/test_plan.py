@@ -10,7 +10,7 @@ from app.domain.restores.journal import RestoreId, RestoreKind
 from app.domain.restores.restore import RestoreRequest
 from app.engine.schema.databases import SCRATCH
 from app.errors import DatabaseNotFoundError, InvalidRequestError, TableNotFoundError
-from app.services.restores.plan import misfits, plan_drill, plan_loads, plan_restore
+from app.services.restores.plan import plan_drill, plan_loads, plan_restore
 from tests.fixtures.archives import backup_id_of, draft_of, table_of
 
 
@@ -252,12 +252,3 @@ def test_rows_only_leave_everything_else():
     assert not load.whole
     assert load.include_rows
     assert load.entry == SHOP
-
-
-def test_a_table_that_is_not_there_cannot_keep_its_definition():
-    """It is named as the target has it."""
-    (load,) = plan(data_only=True)
-
-    assert misfits(load, load.entry.tables[0], None) == [
-        "table shop.order_lines is not there, so it cannot keep its definition"
-    ]

@@ -1,11 +1,10 @@
 """What a restore or an undo did, put together from its journal, its swap and its plan."""
 
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from app.domain.restores.journal import Journal, RestorePhase
 from app.domain.restores.restore import RestorePlan, RestoreResult
-from app.services.restores.swap import SwapReport
 
 
 _SKIPPED: Final = (
@@ -16,6 +15,22 @@ _NO_FENCE: Final = (
     "this user may not set read_only: what others wrote in the moment between the swap and the triggers"
     " missed the triggers"
 )
+
+
+@dataclass(slots=True)
+class SwapReport:
+    """
+    What a swap did besides moving tables.
+
+    Attributes:
+        fence: `read_only`, `none` when the right was missing, `not needed` without triggers and keys.
+        tries: How often locks were waited for.
+        warnings: What is not as it was, and why.
+    """
+
+    fence: str = "not needed"
+    tries: int = 0
+    warnings: list[str] = field(default_factory=list)
 
 
 def result_of(journal: Journal, report: SwapReport, seconds: float) -> RestoreResult:
