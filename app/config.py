@@ -4,12 +4,8 @@ Settings: environment variables that begin with BACKSTAY_, and a `.env` file.
 docs/settings.md lists them; a test keeps that list complete.
 """
 
-import difflib
 import os
 import re
-from collections.abc import Sequence, Set as AbstractSet
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, Literal
 from zoneinfo import ZoneInfo
@@ -28,10 +24,7 @@ _MOST_THREADS = 4
 _MOST_DAYS = 36_500
 _MOST_MINUTES = _MOST_DAYS * 24 * 60
 _MOST_SECONDS = 366 * 24 * 60 * 60
-_PREFIX: Final = "BACKSTAY_"
-# What Kubernetes tells every program of a service of this name.
-_OF_OTHERS: Final = ("BACKSTAY_SERVICE_", "BACKSTAY_PORT")
-_SHOWN: Final = 80
+PREFIX: Final = "BACKSTAY_"
 # Empty, or an address of a browser without anything that could break a message or hide a secret.
 _WEB_ADDRESS: Final = r"^(https?://[^\s@?#]+)?$"
 _SECRET: Final = re.compile("SECRET-KEY|PRIVATE KEY", re.IGNORECASE)
@@ -135,7 +128,7 @@ class Settings(BaseSettings):
     """
 
     model_config = SettingsConfigDict(
-        env_prefix=_PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True
+        env_prefix=PREFIX, env_file=ENV_FILE, extra="ignore", frozen=True
     )
 
     database_url: SecretStr = SecretStr("")
@@ -292,7 +285,7 @@ def load_settings() -> Settings:
         raise InvalidRequestError(f"{ENV_FILE}: {reason}", hint=where) from exc
     except ValidationError as exc:
         first = exc.errors(include_input=False, include_url=False)[0]
-        name = _PREFIX + "_".join(map(str, first["loc"])).upper()
+        name = PREFIX + "_".join(map(str, first["loc"])).upper()
         told = f"{name}: {first['msg'].removeprefix('Value error, ')}"
         raise InvalidRequestError(told, hint="See docs/settings.md.") from exc
     require_own_directories(settings.state_dir, settings.backup_dir)
@@ -302,99 +295,3 @@ def load_settings() -> Settings:
 def find_variable(name: str) -> str | None:
     """Find a variable that a setting or a file names, in the environment or in `.env`; None = not set."""
     return os.environ.get(name) or read_env_file().get(name)  # noqa: TID251 - here
-
-
-class SettingSource(StrEnum):
-    """Where the value of a setting is from."""
-
-    ENVIRONMENT = "environment"
-    FILE = ".env"
-    DEFAULT = "default"
-    PROGRAM = "program"  # such as the demo, which makes its own server
-
-
-@dataclass(frozen=True, slots=True)
-class SettingFacts:
-    """
-    One setting, for people.
-
-    Attributes:
-        name: Of its variable.
-        value: As text; of a secret only `set` or `not set`.
-        default: The same of the default.
-    """
-
-    name: str
-    value: str
-    default: str
-    source: SettingSource
-    is_secret: bool
-
-
-def describe_settings(settings: Settings) -> tuple[SettingFacts, ...]:
-    """
-    Describe all settings without their secrets.
-
-    Args:
-        settings: As they were read at the start; variables tell only where a value is from.
-
-    Returns:
-        One each, in the order of the class.
-    """
-    environment = {name.upper() for name in os.environ}  # noqa: TID251 - here
-    file = {name.upper() for name in read_env_file()}
-
-    def source(field: str) -> SettingSource:
-        name = (_PREFIX + field).upper()
-        if field not in settings.model_fields_set:
-            return SettingSource.DEFAULT
-        if name in environment:
-            return SettingSource.ENVIRONMENT
-        return SettingSource.FILE if name in file else SettingSource.PROGRAM
-
-    return tuple(
-        SettingFacts(
-            name=(_PREFIX + field).upper(),
-            value=_shown(getattr(settings, field)),
-            default=_shown(info.get_default(call_default_factory=True)),
-            source=source(field),
-            is_secret=info.annotation is SecretStr,
-        )
-        for field, info in Settings.model_fields.items()
-    )
-
-
-def _shown(value: object) -> str:
-    match value:
-        case SecretStr():
-            return "set" if value.get_secret_value() else "not set"
-        case bool():
-            return str(value).lower()
-        case None:
-            return ""
-        case _:
-            return str(value)
-
-
-def misspelt_settings() -> Sequence[str]:
-    """
-    Say which variables look like settings and are none; call it when `load_settings` has succeeded.
-
-    Returns:
-        One sentence each, by name; no value is in it.
-    """
-    given = {name.upper() for name in (*os.environ, *read_env_file())}  # noqa: TID251 - here
-    known = {name.upper() for name in Settings.model_fields}
-    strange = sorted(
-        name.removeprefix(_PREFIX)
-        for name in given
-        if name.startswith(_PREFIX) and not name.startswith(_OF_OTHERS)
-    )
-    return [_told(name, known) for name in strange if name not in known]
-
-
-def _told(name: str, known: AbstractSet[str]) -> str:
-    nearest = difflib.get_close_matches(name[:_SHOWN], sorted(known), n=1)
-    return f"{_PREFIX}{name[:_SHOWN]} is no setting" + (
-        f"; did you mean {_PREFIX}{nearest[0]}?" if nearest else ": docs/settings.md lists them"
-    )

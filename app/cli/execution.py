@@ -18,8 +18,9 @@ from app.bootstrap.program import Program
 from app.cli import exits, output
 from app.cli.output import CommandResult, print_warnings
 from app.cli.signals import call_on_signals, end_on_signals
-from app.config import Settings, load_settings, misspelt_settings
+from app.config import Settings, load_settings
 from app.errors import AppError
+from app.setting_facts import misspelt_settings
 
 
 # Whatever is over sooner has imported and ended: it leaves no garbage worth a look at all that it made.

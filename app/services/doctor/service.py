@@ -6,7 +6,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
 from app.archive.catalogue.catalogue import Catalogue
-from app.config import misspelt_settings
 from app.control.database import ControlDatabase
 from app.domain.monitoring import CheckState, DoctorCheck, failed
 from app.domain.places.sizes import size
@@ -47,6 +46,7 @@ from app.services.doctor.directory import (
 from app.services.doctor.interrupted import journal_checks, restore_checks
 from app.services.doctor.stores import StoreChecks
 from app.services.runs.lost import SILENT_SECONDS, LostRuns
+from app.setting_facts import misspelt_settings
 from app.storage.journals import FoundJournals, Journals
 
 

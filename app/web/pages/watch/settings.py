@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
 from app.api.access import CurrentService
-from app.config import SettingSource, describe_settings
+from app.setting_facts import SettingSource, describe_settings
 from app.web.rendering import render
 
 
