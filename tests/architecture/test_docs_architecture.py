@@ -1,4 +1,4 @@
-"""The rooms, modules and files that docs/architecture.md and the decisions name are there."""
+"""The rooms, modules and files that docs/architecture.md and the decisions name are there, and no others."""
 
 import re
 
@@ -12,6 +12,14 @@ TEXT = (DOCS / "architecture.md").read_text()
 _TABLES = re.compile(
     r"(?:^`(app/\w+)`, [^\n]+:\n\n)?^\| room \|[^\n]*\n\|---[^\n]*\n((?:\|[^\n]*\n)+)", re.MULTILINE
 )
+# A module of these is found by what it is for: a command, a route, a page, a family of errors, a migration.
+_NAMED_BY_KIND = (
+    "app/cli/commands/",
+    "app/api/routers/",
+    "app/web/pages/",
+    "app/errors/",
+    "app/control/migrations/",
+)
 
 
 def _exists(path):
@@ -23,11 +31,11 @@ def _named():
     for base, lines in _TABLES.findall(TEXT):
         for line in lines.splitlines():
             room, content = (cell.strip() for cell in line.strip("|").split("|"))
-            place = room.strip("`/") if room.startswith("`") else ""
+            place = room.strip("`/").removesuffix(".py") if room.startswith("`") else ""
             folder = "/".join(part for part in (base, place) if part)
             yield folder
-            if (ROOT / folder).is_dir():
-                yield from (f"{folder}/{name}" for name in re.findall(r"`(\w+)/?`", content))
+            beside = folder if (ROOT / folder).is_dir() else folder.rpartition("/")[0]
+            yield from (f"{beside}/{name}" for name in re.findall(r"`(\w+)/?`", content))
 
 
 def test_every_room_and_module_is_there():
@@ -36,6 +44,21 @@ def test_every_room_and_module_is_there():
 
     assert len(named) > 80
     assert [path for path in named if not _exists(path)] == []
+
+
+def test_every_module_is_in_a_table():
+    """Whoever looks for a room finds all that is in it, but in folders with a module a command, route, page and so on."""
+    modules = (ROOT / "app").rglob("*.py")
+    paths = [module.relative_to(ROOT).with_suffix("") for module in modules]
+    named = set(_named())
+
+    assert [
+        str(path)
+        for path in paths
+        if not path.name.startswith("__")
+        and not str(path).startswith(_NAMED_BY_KIND)
+        and str(path) not in named
+    ] == []
 
 
 def test_every_path_that_a_text_names_is_there():
