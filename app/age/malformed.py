@@ -1,4 +1,4 @@
-"""What is wrong with bytes or a text; `reader`, `rewrapping` and whoever reads keys say whose they are."""
+"""What is wrong with bytes or a text; `reader`, `opening` and whoever reads keys say whose they are."""
 
 
 class MalformedError(Exception):

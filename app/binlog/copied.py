@@ -167,8 +167,8 @@ class CopiedStream:
 def copied_streams(store: Store) -> tuple[CopiedStream, ...]:
     """List the streams in a store; raises StorageError."""
     found: dict[str, dict[str, int]] = {}
-    for each in store.list(prefix_of()):
-        stream, _, name = each.name.removeprefix(prefix_of()).partition("_")
+    for stored in store.list(prefix_of()):
+        stream, _, name = stored.name.removeprefix(prefix_of()).partition("_")
         if is_stream_id(stream):
-            found.setdefault(stream, {})[name] = each.size
+            found.setdefault(stream, {})[name] = stored.size
     return tuple(CopiedStream(stream, found[stream]) for stream in sorted(found))

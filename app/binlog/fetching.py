@@ -80,7 +80,9 @@ def fetch_streams(
         for name in root.names():
             if name.startswith(_UNFINISHED):
                 shutil.rmtree(root.path / name, ignore_errors=True)
-        found = [each for each in copied_streams(store) if not (root.path / each.stream).exists()]
+        found = [
+            copied for copied in copied_streams(store) if not (root.path / copied.stream).exists()
+        ]
         fetches = [_Fetch(store, root, copied) for copied in found]
         return tuple(fetch.stream for fetch in fetches if fetch.run(keys, is_whole=is_whole))
 

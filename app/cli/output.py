@@ -155,5 +155,5 @@ def print_unknown(unknown: "Sequence[DamagedFile]") -> None:
 
 def print_hints(found: "Sequence[DamagedFile]") -> None:
     """Print what to do about some files, once where it is the same."""
-    for hint in dict.fromkeys(each.error.hint for each in found if each.error.hint):
+    for hint in dict.fromkeys(file.error.hint for file in found if file.error.hint):
         print_status(f"Hint: {hint}")

@@ -100,11 +100,12 @@ class KeysProven(Document):
     def _of(cls, proof: KeyProof, **others: object) -> Self:
         return cls.model_validate({
             "recipients": [
-                {"recipient": each.recipient, "opened_by": each.opened_by or None}
-                for each in proof.recipients
+                {"recipient": tried.recipient, "opened_by": tried.opened_by or None}
+                for tried in proof.recipients
             ],
             "others": [
-                {"recipient": each.recipient, "variable": each.opened_by} for each in proof.others
+                {"recipient": tried.recipient, "variable": tried.opened_by}
+                for tried in proof.others
             ],
             **others,
         })

@@ -170,10 +170,10 @@ class BackupKeys:
         ]
         known = {proof.recipient for proof in proofs}
         others: dict[str, RecipientProof] = {}
-        for each in held:
-            recipient = str(each.identity.recipient)
+        for opener in held:
+            recipient = str(opener.identity.recipient)
             if recipient not in known:
-                others.setdefault(recipient, RecipientProof(recipient, each.variable))
+                others.setdefault(recipient, RecipientProof(recipient, opener.variable))
         return KeyProof(tuple(proofs), tuple(others.values()))
 
     def _read(self) -> Iterator[HeldIdentity]:
@@ -231,10 +231,10 @@ def _opened_by(recipient: Recipient, held: tuple[HeldIdentity, ...]) -> str:
     """Encrypt a text and return the place of the identity that decrypts it; empty = none does."""
     text = secrets.token_bytes(_PROBE_BYTES)
     stored = encrypt(text, [recipient])
-    for each in held:
+    for opener in held:
         try:
-            if decrypt(stored, [each.identity], source="the probe") == text:
-                return each.variable
+            if decrypt(stored, [opener.identity], source="the probe") == text:
+                return opener.variable
         except NoIdentityError:
             continue
     return ""

@@ -348,7 +348,7 @@ async def test_a_row_of_another_version_costs_only_itself(control, store, caplog
     (listed,), total = await store.list(AlertFilter(), NEWEST)
 
     assert (listed.kind, total) == (AlertKind.CLOCK, 2)
-    assert "unreadable" in str([vars(each) for each in caplog.records])
+    assert "unreadable" in str([vars(record) for record in caplog.records])
     assert await store.next_due("a") == second(1)
     assert (await claimed(store, at=second(1))).alert_id == listed.alert_id
 

@@ -36,8 +36,8 @@ async def test_a_row_of_another_version_costs_only_itself(control, runs, caplog)
     """A machine that shares the database was upgraded before this one: all other runs are told, and counted."""
     ours, theirs = run(state=RunState.FAILED), run(run_id=RunId(f"run_{9:016x}"))
     open_still = run(run_id=RunId(f"run_{8:016x}"))
-    for each in (ours, theirs, open_still):
-        await runs.add(each)
+    for made in (ours, theirs, open_still):
+        await runs.add(made)
     async with control.writing() as connection:
         strange = "UPDATE runs SET kind = 'newer' WHERE run_id = :run_id"
         await connection.execute(text(strange), {"run_id": theirs.run_id})
@@ -52,7 +52,9 @@ async def test_a_row_of_another_version_costs_only_itself(control, runs, caplog)
     async with control.writing() as connection:
         await connection.execute(text("UPDATE runs SET kind = 'backup' WHERE kind = 'newer'"))
     assert await runs.outcomes(ours.kind, NOON) == [(ours.created_at, ours.state)]
-    assert f"run '{theirs.run_id}' is unreadable" in str([vars(each) for each in caplog.records])
+    assert f"run '{theirs.run_id}' is unreadable" in str([
+        vars(record) for record in caplog.records
+    ])
 
 
 async def test_of_many_writers_of_one_row_the_highest_revision_stays(runs):

@@ -83,7 +83,7 @@ def test_what_was_pruned_here_comes_back_when_it_is_asked_for(tmp_path, store, p
     assert back == everything[-len(back) :]
     (rest,) = open_streams(tmp_path / "the rest")
     assert Stem(rest.files[0].number, rest.files[0].start) == oldest
-    known, now = (each.border_at(oldest.number, oldest.start) for each in (stream, rest))
+    known, now = (archived.border_at(oldest.number, oldest.start) for archived in (stream, rest))
     assert known
     assert now
     assert now.committed_ms == known.committed_ms > 0

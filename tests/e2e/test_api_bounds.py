@@ -107,7 +107,7 @@ def test_nobody_keeps_the_service_waiting(besieged, sql, database):
                 for drop in b"t: x\r\nX-Slow: and so o":
                     half.sendall(bytes([drop]))
                     time.sleep(0.1)
-            heard = [answer(each)[:12] for each in (silent, half, unfinished)]
+            heard = [answer(connection)[:12] for connection in (silent, half, unfinished)]
             took = time.monotonic() - began
             assert client.get(f"{RUNS}/{run['run_id']}").json()["state"] == "running"
             locker.run("UNLOCK TABLES")
@@ -128,9 +128,9 @@ def test_a_request_that_comes_ahead_of_an_answer_is_waited_for_no_longer(besiege
     token = api.client().headers["Authorization"]
     body = head("POST", f"{BACKUP}/create", token, "Content-Length: 1000") + b"{"
     connections = [besieger.send(ahead + rest)[0] for rest in (body, b"GET /healthz HT")]
-    heard = [answer(each) for each in connections]
+    heard = [answer(connection) for connection in connections]
 
-    assert [each.count(b" 200 OK") for each in heard] == [1, 1]
+    assert [text.count(b" 200 OK") for text in heard] == [1, 1]
 
 
 @pytest.mark.parametrize("path", ["/login", "/api/auth/token", "/api/auth/refresh", "/nowhere"])

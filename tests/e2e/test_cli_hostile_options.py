@@ -52,8 +52,12 @@ def _cases() -> Iterator[Case]:
         for tried in command.params:
             if getattr(tried, "is_flag", False) or tried.name == "help":
                 continue
-            needed = [each for each in command.params if each.required and each is not tried]
-            others = [text for each in needed for text in _given(each, "latest")]
+            needed = [
+                parameter
+                for parameter in command.params
+                if parameter.required and parameter is not tried
+            ]
+            others = [text for parameter in needed for text in _given(parameter, "latest")]
             for _ in range(series(1, len(VALUES))):
                 yield (*path, *others, *_given(tried, next(values)))
 

@@ -140,7 +140,9 @@ def define(cli, url, prefix):
 
 def listed(cli):
     """The backups that an installation sees in the store, each of them verified to its last row."""
-    found = [each["backup_id"] for each in cli.json("backup", "list", "--store", STORE)["backups"]]
+    found = [
+        backup["backup_id"] for backup in cli.json("backup", "list", "--store", STORE)["backups"]
+    ]
     for backup_id in found:
         assert cli.json("backup", "verify", backup_id, "--store", STORE)["rows_count"] == 20_000
     return found
@@ -151,7 +153,7 @@ def left(store_servers, prefix, backups):
     client = s3_client(store_servers.s3)
     below = f"{prefix}/"
     found = client.list_objects_v2(Bucket=BUCKET, Prefix=below).get("Contents", [])
-    names = [each["Key"].removeprefix(below) for each in found]
+    names = [entry["Key"].removeprefix(below) for entry in found]
     uploads = client.list_multipart_uploads(Bucket=BUCKET, Prefix=below).get("Uploads", [])
     ours = [name for name in names if any(backup_id in name for backup_id in backups)]
     assert len(ours) >= 2 * len(backups)
@@ -204,12 +206,12 @@ def test_two_services_that_write_to_one_store_at_once_lose_nothing(
     """Two installations, each sweeping what it takes for abandoned: all backups are there, and nothing else."""
     prefix = "together"
     both = [cli, Cli(server.url, tmp_path / "other")]
-    for each in both:
-        define(each, store_servers.s3, prefix)
+    for installation in both:
+        define(installation, store_servers.s3, prefix)
 
-    def make(each):
+    def make(installation):
         create = ("backup", "create", "--database", shop, "--store", STORE)
-        return [each.json(*create)["backup_id"] for _ in range(series(3, 15))]
+        return [installation.json(*create)["backup_id"] for _ in range(series(3, 15))]
 
     with ThreadPoolExecutor(2) as threads:
         made = [backup_id for ids in threads.map(make, both) for backup_id in ids]

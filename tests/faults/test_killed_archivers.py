@@ -114,7 +114,7 @@ def test_an_archiver_that_is_killed_under_load_loses_and_doubles_nothing(own_ser
         archiver.terminate()
         archiver.communicate(timeout=SECONDS)
     streams = cli.json("binlog", "status", STATE_DIR="state")["streams"]
-    assert [each["ended_because"] for each in streams] == [""]
+    assert [known["ended_because"] for known in streams] == [""]
     (stream,) = streams
 
     assert archiver.returncode == 0
@@ -122,4 +122,4 @@ def test_an_archiver_that_is_killed_under_load_loses_and_doubles_nothing(own_ser
     assert stream["files"] > 3
     keys = log_keys_of(cli.home / "state", reader=SOMEBODY)
     found = require_equal(cli.backups, server, keys).transactions()
-    assert sum(change.inserted or 0 for each in found for change in each.tables) > 100
+    assert sum(change.inserted or 0 for transaction in found for change in transaction.tables) > 100

@@ -178,12 +178,12 @@ async def test_one_small_table_of_a_large_backup_costs_little_more_than_itself(d
     before = store.bytes_read
     with Catalogue(directory).open(backup_id) as reader:
         opened = store.bytes_read
-        (member,) = [each for each in manifest.members if each.table == "small"]
+        (member,) = [part for part in manifest.members if part.table == "small"]
         assert await reader.read(member) == [small.sql]
         assert store.bytes_read - opened <= 0.03 * manifest.size
-        large = [each for each in manifest.members if each.table == "large"]
-        for each in large:
-            await reader.read(each)
+        large = [part for part in manifest.members if part.table == "large"]
+        for part in large:
+            await reader.read(part)
         counted = reader.bytes_read
     assert counted is not None
     assert 0.9 * manifest.size < counted < 1.2 * manifest.size
@@ -215,7 +215,7 @@ async def test_one_hundredth_of_an_encrypted_store_costs_three_hundredths(codec,
         manifest = await writer.finish(draft_of(backup_id, codec, tables))
     store.bytes_read = 0
     with Catalogue(there, keys).open(backup_id) as opened:
-        (member,) = [each for each in opened.manifest.members if each.table == "small"]
+        (member,) = [part for part in opened.manifest.members if part.table == "small"]
         assert await opened.read(member) == [_chunk(ENCRYPTED_CHUNKS // 2).sql]
 
     assert member.size < 0.011 * manifest.size

@@ -57,7 +57,9 @@ def fill(sql, rows=20):
 
 def inserted(transactions):
     """Count the rows that were inserted."""
-    return sum(change.inserted or 0 for each in transactions for change in each.tables)
+    return sum(
+        change.inserted or 0 for transaction in transactions for change in transaction.tables
+    )
 
 
 async def test_what_is_archived_is_the_servers_own_files(own_server, tmp_path):

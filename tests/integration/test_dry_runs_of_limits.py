@@ -114,7 +114,7 @@ async def test_a_table_that_larger_pages_do_not_compress_is_named(own_server, tm
             "CREATE TABLE pressed.t (i INT PRIMARY KEY) ROW_FORMAT=COMPRESSED KEY_BLOCK_SIZE=4",
             "CREATE TABLE pressed.u (i INT PRIMARY KEY) COMMENT='ROW_FORMAT=COMPRESSED'",
         ])
-        here, there = (Backstay(each.url, tmp_path / "backups") for each in (server, large))
+        here, there = (Backstay(target.url, tmp_path / "backups") for target in (server, large))
         request = RestoreRequest((await here.backup("pressed")).backup_id)
 
         forecast = await ends_as_foretold(there, request)

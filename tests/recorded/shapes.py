@@ -121,9 +121,9 @@ def _alternatives(*shapes: Shape) -> Shape:
     known: dict[type, Shape] = {}
     for shape in shapes:
         several = isinstance(shape, dict) and not _is_object(shape)
-        for each in shape[_ALTERNATIVES] if several else [shape]:
-            kind = type(each)
-            known[kind] = merged(known[kind], each) if kind in known else each
+        for alternative in shape[_ALTERNATIVES] if several else [shape]:
+            kind = type(alternative)
+            known[kind] = merged(known[kind], alternative) if kind in known else alternative
     return {_ALTERNATIVES: sorted(known.values(), key=text)}
 
 

@@ -253,7 +253,7 @@ def stream_digest(document: StreamDocument, breaks: int) -> str:
         [document.stream, document.began_at],
         [identity.vendor, identity.version, identity.server_id, identity.server_uuid, identity.address],
         sorted(document.settings.items()),
-        [[each.at, each.number, each.position, each.reason] for each in document.breaks[:breaks]],
+        [[found.at, found.number, found.position, found.reason] for found in document.breaks[:breaks]],
     ]  # fmt: skip
     return hashlib.sha256(json.dumps(lasting, separators=(",", ":")).encode()).hexdigest()
 

@@ -201,7 +201,9 @@ def definers_in(text: str) -> frozenset[str]:
         return frozenset()
     found = (filter(None, match.groups()) for match in _DEFINER.finditer(text[:_READ]))
     accounts = (tuple(parts) for parts in found)
-    return frozenset("@".join(map(_quoted, each)) for each in accounts if each[0] not in _INVOKERS)
+    return frozenset(
+        "@".join(map(_quoted, account)) for account in accounts if account[0] not in _INVOKERS
+    )
 
 
 def made_database(text: str) -> str:

@@ -197,13 +197,13 @@ def _moment(option: str, text: str) -> datetime | None:
 def _show_transactions(found: FoundTransactions) -> None:
     rows = [
         (
-            f"{each.committed_at:%Y-%m-%d %H:%M:%S}",
-            f"{each.file}:{each.start}",
-            each.gtid or "-",
-            "; ".join(map(_changes, each.tables)) or "-",
-            each.statement or "-",
+            f"{transaction.committed_at:%Y-%m-%d %H:%M:%S}",
+            f"{transaction.file}:{transaction.start}",
+            transaction.gtid or "-",
+            "; ".join(map(_changes, transaction.tables)) or "-",
+            transaction.statement or "-",
         )
-        for each in found.transactions
+        for transaction in found.transactions
     ]
     if rows:
         print_table(("Committed", "Just before", "GTID", "Rows", "Statement"), rows)

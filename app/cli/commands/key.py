@@ -175,14 +175,14 @@ def _proven(proof: KeyProof) -> CommandResult:
 
 
 def _show_proof(proof: KeyProof) -> None:
-    for each in proof.recipients:
+    for tried in proof.recipients:
         print_line(
-            f"{each.recipient}: opened by {each.opened_by}"
-            if each.opened_by
-            else f"{each.recipient}: nothing here opens it"
+            f"{tried.recipient}: opened by {tried.opened_by}"
+            if tried.opened_by
+            else f"{tried.recipient}: nothing here opens it"
         )
-    for each in proof.others:
-        print_line(f"{each.recipient}: older backups only, by {each.opened_by}")
+    for tried in proof.others:
+        print_line(f"{tried.recipient}: older backups only, by {tried.opened_by}")
 
 
 def _nobody() -> InvalidRequestError:

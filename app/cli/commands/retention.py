@@ -175,11 +175,11 @@ def _show_result(result: PruneResult) -> None:
 
 
 def _show_log(log: Sequence[LogPruning], verb: str) -> None:
-    for each in log:
-        what = f"Binary log {each.stream}"
-        if each.error is not None:
-            print_status(f"{what}: nothing goes: {each.error}")
+    for pruning in log:
+        what = f"Binary log {pruning.stream}"
+        if pruning.error is not None:
+            print_status(f"{what}: nothing goes: {pruning.error}")
             continue
-        rest = f"begins at {each.begins_at} then" if each.begins_at else "nothing of it stays"
-        gone = f"{plural(each.segments, 'segment')} {verb} ({size(each.size)})"
+        rest = f"begins at {pruning.begins_at} then" if pruning.begins_at else "nothing of it stays"
+        gone = f"{plural(pruning.segments, 'segment')} {verb} ({size(pruning.size)})"
         print_line(f"{what}: {gone}, {rest}.")

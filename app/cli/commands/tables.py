@@ -39,9 +39,9 @@ def _show(found: Selection) -> None:
         )
     count = plural(len(found.taken), "table")
     print_line(f"A backup takes {count} of {len(every)}, about {size(found.size)} of data.")
-    for each in found.patterns:
-        verb = "leaves out" if each.leaves_out else "takes"
-        print_line(f"{each.pattern} {verb} {plural(len(each.tables), 'table')}.")
+    for pattern in found.patterns:
+        verb = "leaves out" if pattern.leaves_out else "takes"
+        print_line(f"{pattern.pattern} {verb} {plural(len(pattern.tables), 'table')}.")
     for name in found.missing:
         print_line(f"There is no database {name}.")
     if found.would_fail:

@@ -1,4 +1,4 @@
-"""Access who may use the service, and what they may do."""
+"""Users: who may use the service, and what they may do."""
 
 import re
 from dataclasses import dataclass

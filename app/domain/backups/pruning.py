@@ -72,7 +72,7 @@ class RetentionPlan:
     @property
     def pruned_log(self) -> tuple[LogPruning, ...]:
         """The streams of the binary log of which something would go."""
-        return tuple(each for each in self.log if each.error is None)
+        return tuple(pruning for pruning in self.log if pruning.error is None)
 
     @property
     def kept(self) -> tuple[RetentionDecision, ...]:
@@ -106,6 +106,6 @@ class PruneResult:
     def error(self) -> AppError | None:
         """The first thing that failed so; None when nothing did."""
         errors = [error for _, error in self.failed] + [
-            each.error for each in self.log if each.error
+            pruning.error for pruning in self.log if pruning.error
         ]
         return next((error for error in errors if not isinstance(error, _HARMLESS)), None)

@@ -59,11 +59,15 @@ class Reach:
         """Whether a base stands in the stream that goes on, and nothing was changed past its log since then."""
         growing = self.overview.stream
         goes_on = [
-            each.id
-            for each in self.overview.streams
-            if each.began_at and not each.ended_at and growing in {"", each.id}
+            stream.id
+            for stream in self.overview.streams
+            if stream.began_at and not stream.ended_at and growing in {"", stream.id}
         ]
-        ends = {end_of(each, self.overview) for each in self.overview.streams if each.id in goes_on}
+        ends = {
+            end_of(stream, self.overview)
+            for stream in self.overview.streams
+            if stream.id in goes_on
+        }
         return bool(self.spans) and self.spans[-1].end in ends
 
     @property

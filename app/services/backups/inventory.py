@@ -117,8 +117,8 @@ def select(
         *_found(inventory, meant, tables, leaves_out=False),
         *_found(inventory, meant, exclude_tables, leaves_out=True),
     ]
-    included = {table for each in found if not each.leaves_out for table in each.tables}
-    excluded = {table for each in found if each.leaves_out for table in each.tables}
+    included = {table for pattern in found if not pattern.leaves_out for table in pattern.tables}
+    excluded = {table for pattern in found if pattern.leaves_out for table in pattern.tables}
     taken = {
         table for table in meant if table not in excluded and (not tables or table in included)
     }

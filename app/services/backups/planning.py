@@ -186,7 +186,7 @@ class RetentionPlanner:
         going = [decision.item for decision in judged.decisions if not decision.is_kept]
         if held := self._held(going, judged.items, rules, look):
             judged = self.judgements.judge(look.reading, rules, look.now, held)
-        kept = [each.item for each in judged.decisions if each.is_kept]
+        kept = [decision.item for decision in judged.decisions if decision.is_kept]
         log = self.log.plan(kept) if self.log and not rules.off else ()
         return RetentionPlan(judged.decisions, look.clock, log)
 

@@ -150,7 +150,7 @@ class RetentionService:
             if deleted:
                 await shielded(asyncio.to_thread(self._refresh))
         gone = {decision.item.backup_id for decision in deleted}
-        kept = [each.item for each in decisions if each.item.backup_id not in gone]
+        kept = [decision.item for decision in decisions if decision.item.backup_id not in gone]
         await self._lock_on([decision.item for decision in decisions if decision.is_kept])
         log = await shielded(asyncio.to_thread(self._log.prune, kept)) if self._log else ()
         return PruneResult(tuple(deleted), tuple(failed), len(kept), log)

@@ -142,7 +142,7 @@ def _paces(schedules: Mapping[str, Schedule]) -> Mapping[str, timedelta]:
 
 def unapproved(store: str, plan: RetentionPlan) -> tuple[str, str]:
     """Say what changed rules would delete, and how somebody lets them."""
-    backups, segments = len(plan.deleted), sum(each.segments for each in plan.pruned_log)
+    backups, segments = len(plan.deleted), sum(pruning.segments for pruning in plan.pruned_log)
     counted = [
         "1 backup" if backups == 1 else f"{backups} backups",
         f"copies of the binary log ({segments} segments)",

@@ -79,7 +79,7 @@ class Hindrances:
             described = read_format(self._stream.format_event(self._number))
             self._has_restarted |= described.created != 0
             if (series := series_of(described.server_version)) != self._series:
-                then, now = (".".join(map(str, each)) for each in (self._series, series))
+                then, now = (".".join(map(str, numbers)) for numbers in (self._series, series))
                 return f"the server was of version {then}, and is of {now} from {file} on"
         return ""
 
@@ -175,9 +175,9 @@ class Hindrances:
         return next(
             (
                 entry
-                for each in self._base.databases
-                for entry in each.tables
-                if (each.name, entry.name) == (database, table)
+                for database_entry in self._base.databases
+                for entry in database_entry.tables
+                if (database_entry.name, entry.name) == (database, table)
             ),
             None,
         )

@@ -83,7 +83,7 @@ class BinlogChecks:
             inspection.require()
         except AppError as exc:
             return [failed("log source", exc)]
-        warnings = [each for each in inspection.findings if each.severity == "warning"]
+        warnings = [finding for finding in inspection.findings if finding.severity == "warning"]
         if not warnings:
             return [DoctorCheck("log source", CheckState.OK, "rights and settings are complete")]
         return [DoctorCheck("log source", CheckState.WARN, w.message, w.hint) for w in warnings]
@@ -118,9 +118,9 @@ def _state_of(reach: Reach) -> DoctorCheck:
 def _damage_of(reach: Reach) -> Sequence[DoctorCheck]:
     remedy = "Points in time of it need a whole copy; 'backstay binlog status' shows the streams."
     return [
-        DoctorCheck("log archive", CheckState.WARN, f"stream {each.id}: {each.damage}", remedy)
-        for each in reach.overview.streams
-        if each.damage
+        DoctorCheck("log archive", CheckState.WARN, f"stream {stream.id}: {stream.damage}", remedy)
+        for stream in reach.overview.streams
+        if stream.damage
     ]
 
 

@@ -42,7 +42,9 @@ def shortfall(reach: Reach, days: float, now: datetime) -> str:
         For people; empty = nothing is, or the archive is younger than what is wanted.
     """
     began = [
-        datetime.fromisoformat(each.began_at) for each in reach.overview.streams if each.began_at
+        datetime.fromisoformat(stream.began_at)
+        for stream in reach.overview.streams
+        if stream.began_at
     ]
     if not days or not began:
         return ""
@@ -97,7 +99,7 @@ class BinlogMonitor:
     async def _look_for_archiver(self, reach: Reach) -> None:
         """Tell of an archiver that is gone: one that is dead tells nothing itself."""
         now = self._clock.monotonic()
-        grows = any(each.began_at and not each.ended_at for each in reach.overview.streams)
+        grows = any(stream.began_at and not stream.ended_at for stream in reach.overview.streams)
         if reach.overview.state is not ArchiverState.OFF or not grows:
             self._archived_at = now
             await self._alarm.resolve(AlertKind.BINLOG, _ABANDONED, "the binary log is archived")

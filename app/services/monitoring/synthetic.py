@@ -43,8 +43,12 @@ def unproven(
     Returns:
         What is so and what to do; empty = nothing, or no schedule makes such backups.
     """
-    meant = [each for each in schedules if each.enabled and each.kind is ScheduleKind.SYNTHETIC]
-    names = [each.name for each in meant]
+    meant = [
+        schedule
+        for schedule in schedules
+        if schedule.enabled and schedule.kind is ScheduleKind.SYNTHETIC
+    ]
+    names = [schedule.name for schedule in meant]
     entries = health.survey.entries
     if not any(entry.recovered_from for entry in entries if entry.schedule in names):
         return "", ""
@@ -62,7 +66,7 @@ def unproven(
             f"{behind} a backup that was read from the server {(now - newest).days} days ago",
             _READ,
         )
-    shown = health.recovery_proven_at or min(each.updated_at for each in meant)
+    shown = health.recovery_proven_at or min(schedule.updated_at for schedule in meant)
     if drill_days and now - shown > timedelta(days=max(MOST_DAYS, 2 * drill_days)):
         what = "a binary log that no drill has ever proven whole"
         if health.recovery_proven_at:

@@ -171,4 +171,4 @@ class ReachService:
 def _until(stream: ArchivedStream, manifest: Manifest) -> datetime | None:
     """Return when something was changed past the log, first since what a backup holds."""
     found = breaks_since(stream, manifest)
-    return min((datetime.fromisoformat(each.at) for each in found), default=None)
+    return min((datetime.fromisoformat(change.at) for change in found), default=None)

@@ -130,6 +130,6 @@ def databases_used(data: Path, chosen: Sequence[str]) -> set[str]:
         used.update(
             name
             for name in (names_in(text) if "__bk_" in text else ())
-            if any(is_scratch_of(name, each.lower()) for each in chosen)
+            if any(is_scratch_of(name, wanted.lower()) for wanted in chosen)
         )
     return {name for name in used if name and not (SCRATCH.search(name) and name.lower() in made)}

@@ -50,7 +50,7 @@ def scratch_wish(
         f"--{name.replace('_', '-')}={settings[name]}" for name in AS_OPTIONS if name in settings
     ]
     patterns = [(_pattern(database), *scratch_schemas(database)) for database in databases]
-    only = [f"--replicate-wild-do-table={each}.%" for found in patterns for each in found]
+    only = [f"--replicate-wild-do-table={pattern}.%" for found in patterns for pattern in found]
     return ScratchWish(vendor, (*replication.options, *taken, *only), zone=zone, programs=programs)
 
 

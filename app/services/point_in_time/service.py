@@ -326,7 +326,7 @@ class PointInTimeService:
         growing = require_current(self._backup_dir, now, self._lag_seconds)
         # Another stream ends in the past: what comes of it would look newer than it is.
         with leased_streams(self._backup_dir, self._log_keys) as streams:
-            stream = next((each.open() for each in streams if each.id == growing), None)
+            stream = next((found.open() for found in streams if found.id == growing), None)
             if stream is None or stream.document.ended_at:
                 raise PointNotCoveredError("the archive of the binary log has just been broken off")
             point = end_of(stream, now)

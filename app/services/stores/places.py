@@ -55,7 +55,7 @@ def state_of_directory(catalogue: Catalogue, now: datetime) -> PlaceState:
 
 
 def _ids_in(survey: Survey) -> frozenset[str]:
-    files = (*survey.orphans, *(each.file for each in (*survey.problems, *survey.unknown)))
+    files = (*survey.orphans, *(problem.file for problem in (*survey.problems, *survey.unknown)))
     found = [entry.backup_id for entry in survey.entries]
     found += [backup.backup_id for backup in survey.locked]
     return frozenset([*found, *(name.backup_id for name in map(layout.parse, files) if name)])

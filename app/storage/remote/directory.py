@@ -95,7 +95,7 @@ class StoreDirectory:
     def names(self) -> list[str]:
         """List what is there and of ours, in no order; raises StorageError."""
         # Others may keep millions of objects beside ours.
-        found = {each.name: each for each in self.store.list(_OURS) if "/" not in each.name}
+        found = {stored.name: stored for stored in self.store.list(_OURS) if "/" not in stored.name}
         self._listed = (monotonic(), found)
         return [*found, layout.METADATA] if self.exists(layout.METADATA) else list(found)
 

@@ -40,7 +40,7 @@ ARGUMENT = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=
 def test_what_is_written_is_what_is_parsed(stanzas):
     """Whatever the kinds of recipients, and however long their bodies are."""
     told = [Told(*arguments, body=body) for arguments, body in stanzas]
-    if len(told) > 1 and any(each.stanza.kind == "scrypt" for each in told):
+    if len(told) > 1 and any(recipient.stanza.kind == "scrypt" for recipient in told):
         with pytest.raises(MalformedError):
             write_header(told, FILE_KEY)
         return
@@ -48,7 +48,7 @@ def test_what_is_written_is_what_is_parsed(stanzas):
     data = write_header(told, FILE_KEY)
     header = parse_header(data + b"the payload\n")
 
-    assert header.stanzas == tuple(each.stanza for each in told)
+    assert header.stanzas == tuple(recipient.stanza for recipient in told)
     assert header.size == len(data)
     header.check(FILE_KEY)
     with pytest.raises(MalformedError, match="MAC"):

@@ -6,7 +6,7 @@ from benchmarks.scores import Run, Score
 
 def score(name: str, *seconds: float) -> Score:
     """Make the runs of a program."""
-    return Score(name, "ours", [Run(each, 1.0, 1.0, 1, 1) for each in seconds])
+    return Score(name, "ours", [Run(took, 1.0, 1.0, 1, 1) for took in seconds])
 
 
 def test_each_place_and_what_is_encrypted_there_is_compared_with_its_own():

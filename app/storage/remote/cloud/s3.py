@@ -221,10 +221,10 @@ class S3ObjectStore(ObjectStore):
         while True:
             page = self._ask("the list", Act.LIST, "list_objects_v2", **wanted)
             contents = page.get("Contents")
-            for each in contents if isinstance(contents, list) else []:
-                name = str(each["Key"]).removeprefix(below)
+            for entry in contents if isinstance(contents, list) else []:
+                name = str(entry["Key"]).removeprefix(below)
                 if is_name(name):
-                    yield StoredObject(name, each["Size"], each["LastModified"])
+                    yield StoredObject(name, entry["Size"], entry["LastModified"])
             if not page.get("IsTruncated"):
                 return
             wanted["ContinuationToken"] = page["NextContinuationToken"]

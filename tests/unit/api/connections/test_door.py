@@ -48,8 +48,8 @@ def guard(door, *, most, per_client, proxies="", is_plain=True):
 
 def close(*sockets):
     """Close all."""
-    for each in sockets:
-        each.close()
+    for opened in sockets:
+        opened.close()
 
 
 @pytest.mark.parametrize(
@@ -156,7 +156,7 @@ def refuse_without_descriptors(door, most):
 def fd_numbers():
     """Return the numbers that the next descriptors would have."""
     pair = socket.socketpair()
-    numbers = [each.fileno() for each in pair]
+    numbers = [end.fileno() for end in pair]
     close(*pair)
     return numbers
 

@@ -18,7 +18,7 @@ class LateStore(LocalStore):
         self.late = {}
 
     def list(self, prefix=""):
-        found = {each.name: each for each in super().list(prefix)}
+        found = {stored.name: stored for stored in super().list(prefix)}
         yield from (self.late | found).values()
         self.late |= found
 

@@ -28,7 +28,7 @@ def test_a_lost_manifest_is_made_again_only_for_whoever_says_that_the_file_is_th
     catalogue, manifest = backup
     note_of(place, manifest).unlink()
     report = catalogue.rebuild()
-    assert (report.rebuilt, [type(each.error) for each in report.problems]) == (
+    assert (report.rebuilt, [type(problem.error) for problem in report.problems]) == (
         (),
         [UnknownSignerError],
     )
@@ -44,7 +44,7 @@ def test_a_damaged_manifest_is_not_made_again_unasked(backup, place, state):
     catalogue, manifest = backup
     note = note_of(place, manifest)
     note.write_bytes(note.read_bytes()[:-5])
-    assert [type(each.error) for each in catalogue.rebuild().problems] == [UnknownSignerError]
+    assert [type(problem.error) for problem in catalogue.rebuild().problems] == [UnknownSignerError]
     assert catalogue.rebuild(unsigned=True).rebuilt == (manifest.backup_id,)
 
 
@@ -54,7 +54,7 @@ def test_a_manifest_is_not_made_again_for_others_than_its_file(backup, place, st
     note_of(place, manifest).unlink()
     for keys in (keys_of(state, STRANGER, reader=MINE), keys_of(state, reader=MINE)):
         report = Catalogue(place, keys).rebuild(unsigned=True)
-        assert [type(each.error) for each in report.problems] == [InvalidRequestError]
+        assert [type(problem.error) for problem in report.problems] == [InvalidRequestError]
     assert catalogue.rebuild(unsigned=True).rebuilt == (manifest.backup_id,)
 
     target = LocalDirectory(tmp_path / "copies")
@@ -64,7 +64,7 @@ def test_a_manifest_is_not_made_again_for_others_than_its_file(backup, place, st
         rewrap_archive(archive, catalogue.manifest(manifest.backup_id), target, new, stop=Event())
     note_of(target, manifest).unlink()
     mixed = Catalogue(target, keys_of(state, MINE, SAFE, reader=STRANGER))
-    assert [type(each.error) for each in mixed.rebuild(unsigned=True).problems] == [
+    assert [type(problem.error) for problem in mixed.rebuild(unsigned=True).problems] == [
         InvalidRequestError
     ]
     assert leftovers(target.path) == [manifest.file]

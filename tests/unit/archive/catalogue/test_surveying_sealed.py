@@ -129,7 +129,7 @@ def test_what_nobody_can_read_is_not_read_at_every_look(place, state, tmp_path):
     catalogue = Catalogue(counted, keys_of(state, MINE), known_lines(tmp_path, "local"))
     note = f"{manifest.file}.manifest.json"
     for _ in range(5):
-        assert [each.backup_id for each in catalogue.survey().locked] == [manifest.backup_id]
+        assert [backup.backup_id for backup in catalogue.survey().locked] == [manifest.backup_id]
     assert counted.counts[note] <= 2
     catalogue.refresh(manifest)
     survey = catalogue.survey()
@@ -153,7 +153,7 @@ def test_of_what_nobody_has_signed_the_beginning_is_read_and_no_more(key, backup
     catalogue = Catalogue(counted, keys_of(state))
     with pytest.raises(IntegrityError):
         catalogue.published(manifest.backup_id)
-    assert [each.file for each in catalogue.survey().problems] == [manifest.file]
+    assert [problem.file for problem in catalogue.survey().problems] == [manifest.file]
     assert counted.bytes <= 4 * ENVELOPE_HEAD_BYTES
 
 
@@ -163,7 +163,7 @@ def test_a_plain_file_of_the_same_id_is_a_problem_and_nobody_reads_it(backup, pl
     plain = asyncio.run(write_backup(place))
     survey = catalogue.survey()
     assert [entry.file for entry in survey.entries] == [manifest.file]
-    assert [(each.file, type(each.error)) for each in survey.problems] == [
+    assert [(problem.file, type(problem.error)) for problem in survey.problems] == [
         (plain.file, ManifestError)
     ]
     assert catalogue.manifest(manifest.backup_id) == manifest

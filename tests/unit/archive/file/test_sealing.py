@@ -155,7 +155,9 @@ def test_no_word_in_the_clear_can_be_changed(key, backup, place, state):
     for reader in (catalogue, Catalogue(place, keys_of(state))):
         with pytest.raises(SignatureMismatchError):
             reader.published(manifest.backup_id)
-        assert [type(each.error) for each in reader.survey().problems] == [SignatureMismatchError]
+        assert [type(problem.error) for problem in reader.survey().problems] == [
+            SignatureMismatchError
+        ]
 
 
 def test_a_file_made_by_somebody_who_knows_the_recipients_is_not_believed(backup, place, tmp_path):
@@ -170,7 +172,7 @@ def test_a_file_made_by_somebody_who_knows_the_recipients_is_not_believed(backup
     signer = Catalogue(place, theirs).survey().entries
     assert len(signer) == 1
     survey = catalogue.survey()
-    assert [type(each.error) for each in survey.unknown] == [UnknownSignerError]
+    assert [type(problem.error) for problem in survey.unknown] == [UnknownSignerError]
     assert survey.problems == ()
     words = str(caught.value).split()
     signer_id = next(word.strip(",") for word in words if len(word.strip(",")) == 32)

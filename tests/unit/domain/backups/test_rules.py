@@ -112,9 +112,9 @@ def test_until_the_next_change_time_changes_nothing(rules):
     now, seen = NOW, []
     while (until := rules.next_change(found, now)) is not None:
         if until > now:
-            before = [(each.is_kept, each.reason) for each in rules.judge(found, now)]
+            before = [(decision.is_kept, decision.reason) for decision in rules.judge(found, now)]
             last = rules.judge(found, until - timedelta.resolution)
-            assert [(each.is_kept, each.reason) for each in last] == before
+            assert [(decision.is_kept, decision.reason) for decision in last] == before
         seen.append(until)
         now = until + timedelta.resolution
     later = rules.judge(found, NOW + timedelta(days=1_000))

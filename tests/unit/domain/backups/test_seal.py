@@ -45,12 +45,15 @@ def test_what_is_empty_is_not_written_of_tables_columns_members_and_statements()
         *document["members"],
     ]
     parts = [
-        part for each in written for key in ("columns", "statements") for part in each.get(key, ())
+        part
+        for entry in written
+        for key in ("columns", "statements")
+        for part in entry.get(key, ())
     ]
 
     assert parts
     needed = {"rows", "raw_size", "max_packet", "offset", "definition_sha256"}
-    empty = {key for each in (*written, *parts) for key, value in each.items() if not value}
+    empty = {key for entry in (*written, *parts) for key, value in entry.items() if not value}
     assert empty <= needed
     assert from_json(to_json(manifest), source="x") == manifest
 

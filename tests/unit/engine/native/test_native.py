@@ -117,11 +117,11 @@ def test_a_double_has_the_spelling_of_the_server(value, text):
 def test_a_double_of_a_few_digits_has_those(number, places, sign):
     """Found by another way than the others, and so are its neighbours that are no such."""
     value = sign * number / 10**places
-    for each in (value, math.nextafter(value, math.inf), math.nextafter(value, 0)):
-        if each and 1e-15 < abs(each) < 1e15:
-            plain = format(Decimal(repr(each)), "f")
+    for double in (value, math.nextafter(value, math.inf), math.nextafter(value, 0)):
+        if double and 1e-15 < abs(double) < 1e15:
+            plain = format(Decimal(repr(double)), "f")
             plain = plain.rstrip("0").rstrip(".") if "." in plain else plain
-            assert text_of(Kind.DOUBLE, struct.pack("<d", each)) == f"'{plain}'"
+            assert text_of(Kind.DOUBLE, struct.pack("<d", double)) == f"'{plain}'"
 
 
 @given(st.integers(0, 64).flatmap(lambda bits: st.integers(0, (1 << bits) - 1)), st.data())

@@ -42,7 +42,7 @@ def test_each_pattern_says_what_it_means():
     """In the databases that are meant alone; one that leaves nothing out does no harm."""
     found = select(SERVER, ["shop"], ["orders", "order_*"], ["log.*", "shop.order_*"])
     assert labels(found.taken) == ["shop.orders"]
-    assert [(each.pattern, labels(each.tables)) for each in found.patterns] == [
+    assert [(pattern.pattern, labels(pattern.tables)) for pattern in found.patterns] == [
         ("orders", ["shop.orders"]),
         ("order_*", ["shop.order_items"]),
         ("log.*", []),

@@ -43,12 +43,12 @@ def test_what_is_held_is_judged_for_itself(reading):
     judgements = Judgements()
     later = NOW + timedelta(days=2)
     judged = judgements.judge(reading, RULES, later)
-    going = [each.item for each in judged.decisions if not each.is_kept]
+    going = [decision.item for decision in judged.decisions if not decision.is_kept]
     held = {going[0].backup_id: replace(going[0], is_in_use=True)}
     other = judgements.judge(reading, RULES, later, held)
 
     assert len(going) == 4
-    assert [each.item for each in other.decisions if not each.is_kept] == going[1:]
+    assert [decision.item for decision in other.decisions if not decision.is_kept] == going[1:]
     assert judgements.judge(reading, RULES, later, dict(held)) is other
     assert judgements.judge(reading, RULES, later) is judged
 

@@ -80,14 +80,14 @@ def test_segments_that_are_passed_over_change_no_cut(tmp_path, monkeypatch, vari
         for point in points_of(found)
     ]
     plain = [part for part in stream._parts if part.is_plain(statements=True)]
-    quick = [cut_of(stream, *each) for each in asked]
+    quick = [cut_of(stream, *question) for question in asked]
 
     monkeypatch.setattr(parts, "EDITION", _NO_EDITION)
 
     assert len(plain) > 5
     assert not any(part.is_plain(statements=True) for part in stream._parts)
-    for each, found in zip(asked, quick, strict=True):
-        assert cut_of(stream, *each) == found
+    for question, found in zip(asked, quick, strict=True):
+        assert cut_of(stream, *question) == found
 
 
 def test_an_encrypted_archive_says_it_to_who_reads_it(tmp_path):

@@ -88,7 +88,7 @@ async def test_nothing_of_the_log_goes_while_a_recovery_reads_it(tmp_path):
         made.store.passes(days=1)
     with leased(made.directory):
         result = await made.store.retention.prune()
-    assert [type(each.error) for each in result.log] == [BackupInUseError]
+    assert [type(pruning.error) for pruning in result.log] == [BackupInUseError]
     assert result.error is None
     assert open_stream(made.directory).files[0].start == 0
     assert (await made.store.retention.prune()).log[0].segments > 0

@@ -32,7 +32,7 @@ def test_more_data_and_more_log_need_more_disk_and_what_is_there_is_enough(tmp_p
     measured(small, tmp_path / "none" / "yet").require_possible()
     assert needed(plan_of(10, 1000), tmp_path) - needed(small, tmp_path) >= 2000
     shop = small.base.databases[0]
-    large = replace(shop, tables=tuple(replace(each, raw_size=10**6) for each in shop.tables))
+    large = replace(shop, tables=tuple(replace(table, raw_size=10**6) for table in shop.tables))
     plan = replace(small, base=replace(small.base, databases=(large,)))
     assert needed(plan, tmp_path) > needed(small, tmp_path) + 10**6
     assert needed(replace(plan, databases=("other",)), tmp_path) <= needed(small, tmp_path)

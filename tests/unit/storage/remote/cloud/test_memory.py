@@ -39,4 +39,4 @@ def test_neither_a_manual_nor_other_services_are_kept():
     assert "ListBuckets" not in model["operations"]
     assert not model.get("documentation")
     partitions = loader.load_data("endpoints")["partitions"]
-    assert all(set(each["services"]) <= {"s3"} for each in partitions)
+    assert all(set(partition["services"]) <= {"s3"} for partition in partitions)
