@@ -102,7 +102,7 @@ class Overlap:
         """
         if self._expected is None or self._expected.is_over:
             self._expected = await run_in_thread(lambda: next(self._parts, None))
-        if self._expected is None or not await self._expected.is_next(event):
+        if self._expected is None or not await self._expected.takes(event):
             raise BinlogBrokenError(f"{_OTHER}: it differs from the archive in {self._file}")
         self._left -= len(event)
 
@@ -146,8 +146,8 @@ class _Expected:
         """Tell whether all of it has come again."""
         return self._left <= 0
 
-    async def is_next(self, event: bytes) -> bool:
-        """Take the next event, and tell whether it can be the one that is expected."""
+    async def takes(self, event: bytes) -> bool:
+        """Take the next event; False when it cannot be the one that is expected."""
         self._left -= len(event)
         if self._left < 0:
             return False

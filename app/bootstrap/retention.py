@@ -13,7 +13,7 @@ from app.domain.backups.pruning import LogPruning
 from app.domain.backups.retention import RetentionItem
 from app.domain.ports import Clock
 from app.scheduling.clock import SystemClock
-from app.services.backups.planning import KeptLog
+from app.services.backups.planning import LogRetention
 from app.services.backups.retention import RetentionService
 from app.services.backups.retention_rules import DirectoryRules, StoreRules
 from app.storage.clock_witness import ClockWitness, ElapsedClock
@@ -54,7 +54,7 @@ def build_retention(program: Program, store: str) -> RetentionService:
     )
 
 
-def _build_log(program: Program, store: str, catalogue: Catalogue, clock: Clock) -> KeptLog:
+def _build_log(program: Program, store: str, catalogue: Catalogue, clock: Clock) -> LogRetention:
     """Make what decides about the binary log of a place."""
     settings = program.settings
     if store:
@@ -68,36 +68,36 @@ def _build_log(program: Program, store: str, catalogue: Catalogue, clock: Clock)
             days=settings.binlog_days,
         )
 
-    def build() -> KeptLog:
-        from app.services.log_retention.kept_log import KeptLog as KeptLogHere
+    def build() -> LogRetention:
+        from app.services.log_retention.kept_log import KeptLog
 
         keys = build_log_keys(settings, program.keys)
-        return KeptLogHere(catalogue, clock, settings.backup_dir, keys, days=settings.binlog_days)
+        return KeptLog(catalogue, clock, settings.backup_dir, keys, days=settings.binlog_days)
 
-    return _LogHere(LocalDirectory(root_of(settings.backup_dir)), build)
+    return _LazyLogRetention(LocalDirectory(root_of(settings.backup_dir)), build)
 
 
-class _LogHere:
-    """The binary log of the backup directory; what decides about it is imported where there is any."""
+class _LazyLogRetention:
+    """That of the backup directory, whose log need not be there; only where it is, what reads it is imported."""
 
-    def __init__(self, root: LocalDirectory, build: Callable[[], KeptLog]) -> None:
+    def __init__(self, root: LocalDirectory, build: Callable[[], LogRetention]) -> None:
         self._root = root
         self._build = build
 
     def hold(self, items: Sequence[RetentionItem]) -> Mapping[str, str]:
-        """See `KeptLog.hold`."""
+        """See `LogRetention.hold`."""
         return self._found.hold(items) if self._root.is_there() else {}
 
     def plan(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
-        """See `KeptLog.plan`."""
+        """See `LogRetention.plan`."""
         return self._found.plan(items) if self._root.is_there() else ()
 
     def prune(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
-        """See `KeptLog.prune`."""
+        """See `LogRetention.prune`."""
         return self._found.prune(items) if self._root.is_there() else ()
 
     @cached_property
-    def _found(self) -> KeptLog:
+    def _found(self) -> LogRetention:
         return self._build()
 
 

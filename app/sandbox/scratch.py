@@ -53,7 +53,7 @@ done
 
 
 @dataclass(frozen=True, slots=True)
-class ScratchWish:
+class ScratchOptions:
     """
     Which server is wanted.
 
@@ -74,13 +74,13 @@ class ScratchWish:
 
 
 @asynccontextmanager
-async def open_scratch(root: Path, wish: ScratchWish) -> AsyncIterator[PrivateServer]:
+async def open_scratch(root: Path, wanted: ScratchOptions) -> AsyncIterator[PrivateServer]:
     """
     Run a scratch server for the length of a block.
 
     Args:
         root: Directory of all scratch servers, made if absent.
-        wish: Which one.
+        wanted: Which server.
 
     Yields:
         The server, answering on its socket to root without a password; nobody else can open the
@@ -90,15 +90,15 @@ async def open_scratch(root: Path, wish: ScratchWish) -> AsyncIterator[PrivateSe
         ScratchUnavailableError: There is no such program here, or it does not start.
     """
     with _opened(root) as directory:
-        server = _KINDS[wish.vendor](
+        server = _KINDS[wanted.vendor](
             directory / _SERVER,
-            options=(*_NOT_DURABLE, *wish.options),
-            programs=wish.programs,
-            environment={"TZ": wish.zone or "UTC"},
+            options=(*_NOT_DURABLE, *wanted.options),
+            programs=wanted.programs,
+            environment={"TZ": wanted.zone or "UTC"},
             alone=True,
         )
         try:
-            await run_in_thread(lambda: _start(server, wish.template))
+            await run_in_thread(lambda: _start(server, wanted.template))
             yield server
         finally:
             await shielded(asyncio.to_thread(server.kill))

@@ -13,13 +13,13 @@ from app.config import Settings, load_settings
 from app.domain.schedule import DEFAULT_NAME
 from app.engine.flavor import flavor_of
 from app.engine.server.grants import (
-    account_statements,
     missing_for_backup,
     missing_for_bodies,
     missing_for_definers,
     missing_for_restore,
     missing_in_scratch,
     read_grants,
+    statements_for_user,
 )
 from tests.fixtures.cli import PROGRAM
 from tests.fixtures.grants import granted, printed
@@ -66,7 +66,7 @@ def test_pages_and_this_document_print_the_same_statements(server, heading):
     """There is one source of them, which the form that connects a server shows."""
     block = section(PAGE, f"{server}: {heading}").split("```sql\n")[1].split("```")[0]
 
-    assert block == account_statements(
+    assert block == statements_for_user(
         flavor_of(SERVERS[server]), restores=heading.endswith("restores")
     )
 

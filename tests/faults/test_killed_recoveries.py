@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.errors import ScratchUnavailableError
-from app.sandbox.scratch import ScratchWish, open_scratch, sweep
+from app.sandbox.scratch import ScratchOptions, open_scratch, sweep
 from tests.fixtures.chosen_server import IS_MYSQL
 from tests.fixtures.cli import Started
 from tests.fixtures.point_in_time import PointsInTime
@@ -21,11 +21,11 @@ VENDOR = "mysql" if IS_MYSQL else "mariadb"
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from app.sandbox.scratch import ScratchWish, open_scratch
+from app.sandbox.scratch import ScratchOptions, open_scratch
 
 async def own():
-    wish = ScratchWish(sys.argv[3], (), template=Path(sys.argv[2]))
-    async with open_scratch(Path(sys.argv[1]), wish) as server:
+    wanted = ScratchOptions(sys.argv[3], (), template=Path(sys.argv[2]))
+    async with open_scratch(Path(sys.argv[1]), wanted) as server:
         print(server.pid, server.socket, flush=True)
         await asyncio.sleep(600)
 
@@ -84,10 +84,10 @@ def test_what_even_the_watchers_missed_is_swept(tmp_path):
 async def test_a_machine_without_programs_says_so(tmp_path):
     """The error tells what is missing, and nothing stays behind."""
     (tmp_path / "bin").mkdir()
-    wish = ScratchWish(VENDOR, (), programs=tmp_path / "bin")
+    wanted = ScratchOptions(VENDOR, (), programs=tmp_path / "bin")
 
     with pytest.raises(ScratchUnavailableError, match=r"no .* program found"):
-        async with open_scratch(tmp_path / "scratch", wish):
+        async with open_scratch(tmp_path / "scratch", wanted):
             pass
 
     assert not any((tmp_path / "scratch").iterdir())

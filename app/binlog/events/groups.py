@@ -117,7 +117,7 @@ class Groups:
         if header.kind == Kind.TABLE_MAP:
             self._tables[table_number(event)] = event
         self._caveats = with_event(self._caveats, header, event, self._tables)
-        if header.kind not in _ENDINGS and not self._is_end(header.kind, event):
+        if header.kind not in _ENDINGS and not self._ends_by(header.kind, event):
             return None
         self.is_open = False
         is_definition = self._is_alone is True and redefines(header.kind, event)
@@ -157,7 +157,8 @@ class Groups:
         self._commit_us = int.from_bytes(packed, "little") & ((1 << 55) - 1)
         self._is_alone = None
 
-    def _is_end(self, kind: int, event: bytes) -> bool:
+    def _ends_by(self, kind: int, event: bytes) -> bool:
+        """Take an event that need not end a transaction, and return whether it does; the first one tells of MySQL's."""
         if kind not in QUERIES:
             if self._is_alone is None:
                 self._is_alone = False

@@ -11,9 +11,9 @@ _MOVED: Final = "not of the snapshot's point"
 
 
 @dataclass(frozen=True, slots=True)
-class Recovered:
+class RecoveredState:
     """
-    What a backup is of that was made of a scratch server.
+    The state of a server that a scratch server holds, for the backup that is made of it.
 
     Attributes:
         base: Id of the backup that it was recovered from.
@@ -27,8 +27,8 @@ class Recovered:
     position: PositionEntry
     server_id: str
 
-    def told(self, draft: Manifest) -> Manifest:
-        """Say of a backup whose state it holds."""
+    def described_in(self, draft: Manifest) -> Manifest:
+        """Say in the manifest of that backup whose state it holds."""
         return replace(
             draft,
             position=self.position,

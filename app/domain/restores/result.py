@@ -63,7 +63,7 @@ def result_of(journal: Journal, report: SwapReport, seconds: float) -> RestoreRe
     )
 
 
-def counted(result: RestoreResult, plan: RestorePlan) -> RestoreResult:
+def with_counts(result: RestoreResult, plan: RestorePlan) -> RestoreResult:
     """Say how much was loaded."""
     tables = {
         (load.entry.name, table.name): table for load in plan.loads for table in load.entry.tables

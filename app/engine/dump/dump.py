@@ -38,7 +38,7 @@ from app.engine.dump.uncarried import (
 )
 from app.engine.rows.partitions import goes_below, signed
 from app.engine.rows.queries import TableSql
-from app.engine.rows.rules import RULES, find_broken, list_breakable
+from app.engine.rows.rules import RULES, find_broken_rules, list_breakable
 from app.engine.rows.stored import Repeatable, find_session
 from app.engine.schema.accounts import NO_ACCOUNTS, AccountScript, account_statements
 from app.engine.schema.databases import Schema
@@ -249,7 +249,9 @@ class Dump:
             with changed_table(sql.table):
                 _, definition = await exact_definition(session, sql.table)
                 found = await find_session(session, sql, definition)
-                broken = await find_broken(session, sql, definition) if label in breakable else ()
+                broken = (
+                    await find_broken_rules(session, sql, definition) if label in breakable else ()
+                )
             found = replace(found, unrepeatable=(*found.unrepeatable, *broken))
             if label in self._schema.repeatable:
                 found = replace(found, session=signed(found.session))

@@ -107,7 +107,7 @@ async def check_trust(
         )
 
 
-async def refuse_limited(session: Session, threads: int) -> list[AppError]:
+async def find_limit(session: Session, threads: int) -> list[AppError]:
     """
     Find limits of the account that would end a restore in its middle, and its undo with it.
 

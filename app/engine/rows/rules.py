@@ -17,7 +17,7 @@ from app.engine.sql.quoting import same_names
 from app.errors import StatementError
 
 
-# How what `find_broken` returns begins.
+# How what `find_broken_rules` returns begins.
 RULES: Final = ("CHECK `", "UNIQUE KEY `")
 _BEFORE_CONDITION: Final = " CHECK "
 # The dictionary prints a backslash four times, and a quote behind one. The others ask a variable of the session:
@@ -64,7 +64,7 @@ async def list_breakable(
     }
 
 
-async def find_broken(session: Session, sql: TableSql, definition: str) -> tuple[str, ...]:
+async def find_broken_rules(session: Session, sql: TableSql, definition: str) -> tuple[str, ...]:
     """
     Find the rules that would refuse rows in the session of a restore.
 

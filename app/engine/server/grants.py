@@ -342,7 +342,7 @@ def _covers(scope: str, database: str) -> bool:
     return re.fullmatch(regex, database, re.DOTALL) is not None
 
 
-def account_statements(flavor: Flavor, *, restores: bool) -> str:
+def statements_for_user(flavor: Flavor, *, restores: bool) -> str:
     """
     Write the statements for an account that backs up the database `shop`.
 

@@ -49,7 +49,7 @@ _SNAPSHOT: Final = (
 )
 
 
-async def open_snapshot(session: Session) -> None:
+async def begin_snapshot(session: Session) -> None:
     """Let a connection see this moment from now on."""
     for statement in _SNAPSHOT:
         await session.query(statement)
@@ -103,7 +103,7 @@ class Gate:
                 running = asyncio.create_task(renames)
                 try:
                     await watch.until_held(running, last)
-                    await open_snapshot(self.snapshot)
+                    await begin_snapshot(self.snapshot)
                     await holder.query("COMMIT")
                     await running
                 finally:

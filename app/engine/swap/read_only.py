@@ -17,7 +17,7 @@ _UNSET: Final = "Restore on the server that it replicates, or without that setti
 _READ_ONLY: Final = "/* READ ONLY = 1 */"
 
 
-async def refuse_read_only(
+async def find_read_only(
     session: Session, grants: Grants, databases: Iterable[str]
 ) -> list[AppError]:
     """

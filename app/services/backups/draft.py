@@ -65,7 +65,7 @@ async def draft_manifest(
     )
 
 
-def counted(
+def completed(
     draft: Manifest, databases: tuple[DatabaseEntry, ...], warnings: tuple[str, ...]
 ) -> Manifest:
     """Fill in what is known when all rows are written."""

@@ -104,8 +104,8 @@ def _items_in(reading: Reading) -> tuple[RetentionItem, ...]:
     return tuple(item_in(reading, entry) for entry in reading.survey.entries)
 
 
-class KeptLog(Protocol):
-    """The archived binary log beside the backups of a place; all calls block and raise StorageError."""
+class LogRetention(Protocol):
+    """How much is kept of the archived binary log of a place; all calls block and raise StorageError."""
 
     def hold(self, items: Sequence[RetentionItem]) -> Mapping[str, str]:
         """Say which backups are kept for it, and why, by their ids."""
@@ -152,7 +152,7 @@ class RetentionPlanner:
     catalogue: Catalogue
     rules: Rules
     witness: ClockWitness
-    log: KeptLog | None
+    log: LogRetention | None
     judgements: Judgements = field(default_factory=Judgements)
 
     def read(self, *, anew: bool) -> Reading:

@@ -37,7 +37,7 @@ from app.errors import (
     StorageError,
 )
 from app.services.access.audit import AuditService
-from app.services.backups.planning import KeptLog, RetentionPlanner
+from app.services.backups.planning import LogRetention, RetentionPlanner
 from app.services.backups.retention_items import made_at
 from app.services.backups.retention_rules import Rules, unapproved
 from app.storage.clock_witness import ClockWitness
@@ -70,7 +70,7 @@ class RetentionService:
         locks: RunLocks,
         alarm: Alarm,
         audit: AuditService | None,
-        log: KeptLog | None = None,
+        log: LogRetention | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._rules = rules

@@ -12,7 +12,7 @@ from app.archive.catalogue.catalogue import Catalogue
 from app.archive.file.writer import ArchiveWriter
 from app.concurrency import on_own_loop, run_in_thread
 from app.domain.backups.backup import BackupFilter, BackupRequest
-from app.domain.backups.base import Recovered
+from app.domain.backups.base import RecoveredState
 from app.domain.backups.catalogue import BackupPage, Survey
 from app.domain.backups.check_notes import Check, VerifyLevel, VerifyReport
 from app.domain.backups.manifest import Manifest, MemberKind
@@ -43,7 +43,7 @@ from app.errors import (
     StorageFullError,
 )
 from app.services.backups.check_notes import record_check
-from app.services.backups.draft import counted, draft_manifest, header_of
+from app.services.backups.draft import completed, draft_manifest, header_of
 from app.services.backups.space import require_space
 
 
@@ -59,7 +59,7 @@ class BackupService:
         server: Server,
         catalogue: Catalogue,
         clock: Clock,
-        recovered: Recovered | None = None,
+        recovered: RecoveredState | None = None,
     ) -> None:
         """
         Make the service.
@@ -287,7 +287,7 @@ class BackupService:
             estimate = await require_space(self._catalogue, request, plan)
             asked = replace(request, databases=self._wanted(request))
             draft = await draft_manifest(self.server, snapshot, plan, asked, backup_id, began_at)
-            draft = self._recovered.told(draft) if self._recovered else draft
+            draft = self._recovered.described_in(draft) if self._recovered else draft
             async with ArchiveWriter(
                 self._catalogue.directory,
                 backup_id,
@@ -308,7 +308,7 @@ class BackupService:
                 await snapshot.close()
                 progress.enter(Phase.VERIFY if request.verify else Phase.PUBLISH)
                 manifest = await writer.finish(
-                    counted(draft, databases, (*snapshot.warnings, *dump.warnings)),
+                    completed(draft, databases, (*snapshot.warnings, *dump.warnings)),
                     verify=request.verify,
                     closing=b"-- Backup completed\n",
                     duration=lambda: round(self._clock.monotonic() - began, 3),

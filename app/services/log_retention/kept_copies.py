@@ -93,7 +93,7 @@ class KeptCopies:
         self._days = days
 
     def hold(self, items: Sequence[RetentionItem]) -> Mapping[str, str]:
-        """See `KeptLog.hold`, of the backups there."""
+        """See `LogRetention.hold`, of the backups there."""
         if not self._days:
             return {}
         reason = f"base of the points in time of the last {self._days:g} days"
@@ -111,13 +111,13 @@ class KeptCopies:
         return found
 
     def plan(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
-        """See `KeptLog.plan`."""
+        """See `LogRetention.plan`."""
         with self._opened() as store:
             decisions = list(self._decisions(store, items))
         return tuple(decision.told for decision in decisions if decision.told.is_news)
 
     def prune(self, items: Sequence[RetentionItem]) -> tuple[LogPruning, ...]:
-        """See `KeptLog.prune`; what the store itself keeps stays."""
+        """See `LogRetention.prune`; what the store itself keeps stays."""
         with self._opened() as store:
             done = [_prune(store, decision) for decision in self._decisions(store, items)]
         return tuple(told for told in done if told.is_news)

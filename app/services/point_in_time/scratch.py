@@ -25,7 +25,7 @@ from app.errors import ScratchUnavailableError
 from app.sandbox.scratch import open_scratch, sweep
 from app.sandbox.zones import zone_statements
 from app.services.backups.service import BackupService
-from app.services.point_in_time.scratch_options import scratch_wish
+from app.services.point_in_time.scratch_options import scratch_options
 from app.services.restores.service import RecoveryService
 from app.storage.journals import Journals
 
@@ -117,7 +117,7 @@ async def scratch_for(
             start as the source was set up.
     """
     await asyncio.to_thread(sweep, place.root)
-    wish = scratch_wish(
+    wanted = scratch_options(
         plan.base.server.vendor,
         flavor_of(plan.base.server.version).replication,
         stream.settings,
@@ -125,7 +125,7 @@ async def scratch_for(
         databases=plan.databases,
         programs=place.programs,
     )
-    async with open_scratch(place.root, replace(wish, template=place.template)) as private:
+    async with open_scratch(place.root, replace(wanted, template=place.template)) as private:
         url = f"mysql://root@localhost/?unix_socket={quote(str(private.socket), safe='')}"
         server = Server(url, source="the scratch server", timeout_seconds=place.timeout_seconds)
         try:

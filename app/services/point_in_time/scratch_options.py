@@ -8,13 +8,13 @@ from app.binlog.replayed import AS_OPTIONS, MACHINE_ZONE, ZONE
 from app.engine.replication import Replication
 from app.engine.schema.databases import scratch_schemas
 from app.errors import ScratchUnavailableError
-from app.sandbox.scratch import ScratchWish
+from app.sandbox.scratch import ScratchOptions
 
 
 _NO_OFFSET: Final = frozenset({"", "UTC", "GMT", "UCT", "Universal", "Zulu", "Etc/UTC"})
 
 
-def scratch_wish(
+def scratch_options(
     vendor: str,
     replication: Replication,
     settings: Mapping[str, str],
@@ -22,7 +22,7 @@ def scratch_wish(
     zone: str,
     databases: Sequence[str],
     programs: Path | None,
-) -> ScratchWish:
+) -> ScratchOptions:
     """
     Say which scratch server is needed.
 
@@ -51,7 +51,9 @@ def scratch_wish(
     ]
     patterns = [(_pattern(database), *scratch_schemas(database)) for database in databases]
     only = [f"--replicate-wild-do-table={pattern}.%" for found in patterns for pattern in found]
-    return ScratchWish(vendor, (*replication.options, *taken, *only), zone=zone, programs=programs)
+    return ScratchOptions(
+        vendor, (*replication.options, *taken, *only), zone=zone, programs=programs
+    )
 
 
 def _pattern(name: str) -> str:

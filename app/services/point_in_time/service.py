@@ -16,7 +16,7 @@ from app.binlog.archive.pruning import leased, leased_streams
 from app.binlog.archive.reading import ArchivedStream, open_stream
 from app.concurrency import shielded
 from app.domain.backups.backup import BackupRequest, nearest_first
-from app.domain.backups.base import Recovered
+from app.domain.backups.base import RecoveredState
 from app.domain.backups.manifest import Codec, Manifest
 from app.domain.ports import Clock
 from app.domain.restores.points import Point, RecoverPlan, RecoverRequest, RecoveryDrill
@@ -301,7 +301,7 @@ class PointInTimeService:
             scratch.server,
             self._catalogue,
             self._clock,
-            Recovered(plan.base.backup_id, plan.stream, position, plan.base.server.server_id),
+            RecoveredState(plan.base.backup_id, plan.stream, position, plan.base.server.server_id),
         )
         asked = plan.request.backup or BackupRequest(
             description=f"Recovered to {plan.request.point.words}",

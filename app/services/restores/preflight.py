@@ -17,8 +17,8 @@ from app.engine.load.target import (
     OwnDatabase,
     check_trust,
     compatibility,
+    find_limit,
     missing_to_encrypt,
-    refuse_limited,
     unrepeatable,
 )
 from app.engine.schema.databases import (
@@ -45,7 +45,7 @@ from app.engine.server.grants import (
 from app.engine.server.server import Server
 from app.engine.storage_engines import MERGE
 from app.engine.swap.obstacles import list_obstacles, list_taken
-from app.engine.swap.read_only import refuse_read_only
+from app.engine.swap.read_only import find_read_only
 from app.errors import (
     AppError,
     IncompatibleServerError,
@@ -136,7 +136,7 @@ class Preflight:
             problems = [
                 *_raised(lambda: require(missing)),
                 *await self._barred(session, plan),
-                *await refuse_read_only(session, grants, await list_changed(session, loads)),
+                *await find_read_only(session, grants, await list_changed(session, loads)),
                 *(denied or unreadable or barred),
                 *await list_taken(session, loads, plan.request),
                 *await list_obstacles(session, reader, reader.manifest, complete),
@@ -161,7 +161,7 @@ class Preflight:
     async def _barred(self, session: Session, plan: RestorePlan) -> list[AppError]:
         """Find out whether our own history is in the way, the account limited, or a session barred from loading."""
         refusals = await self._own.refusals(session, plan.loads) if self._own else []
-        refusals += await refuse_limited(session, plan.request.threads)
+        refusals += await find_limit(session, plan.request.threads)
         try:
             async with self._server.session(LOAD_SESSION):
                 return refusals

@@ -16,7 +16,7 @@ from app.domain.restores.journal import Journal, RestoreId, RestoreKind, Restore
 from app.domain.restores.proofs import DrillResult
 from app.domain.restores.repair import RepairResult
 from app.domain.restores.restore import RestorePlan, RestoreRequest, RestoreResult
-from app.domain.restores.result import SwapReport, counted, result_of
+from app.domain.restores.result import SwapReport, result_of, with_counts
 from app.domain.runs.progress import Phase, Progress
 from app.engine.load.target import OwnDatabase
 from app.engine.server.server import Server
@@ -169,7 +169,7 @@ class RecoveryService:
             _log.info("Restore completed successfully", extra={"facts": facts})
         report.warnings[:0] = state.warnings
         return replace(
-            counted(result_of(journal, report, seconds), plan),
+            with_counts(result_of(journal, report, seconds), plan),
             verified_before=request.verify_before,
             verified=request.verify_after,
             binary_log=binary_log,

@@ -15,7 +15,7 @@ from app.engine.schema.tables import Table, read_tables
 from app.engine.server.clock import ServerClock
 from app.engine.server.connection import Session
 from app.engine.server.server import Server
-from app.engine.swap.gate import open_snapshot
+from app.engine.swap.gate import begin_snapshot
 from app.services.restores.guard import (
     WRITTEN,
     Waiting,
@@ -79,7 +79,7 @@ class UndoGuard:
         await self.close()
         await self._await_next_second(session)
         self._earlier = await self._server.open(self.session_state)
-        await open_snapshot(self._earlier)
+        await begin_snapshot(self._earlier)
         forgotten = False
         places = {waiting.source: waiting.target for waiting in self.waiting}
         for waiting in self.waiting:

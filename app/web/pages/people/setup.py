@@ -15,7 +15,7 @@ from app.domain.access.user import MIN_PASSWORD, require_new_name, require_passw
 from app.domain.monitoring import CheckState, DoctorCheck
 from app.engine.flavor import flavor_of
 from app.engine.server.address import ServerLogin
-from app.engine.server.grants import account_statements
+from app.engine.server.grants import statements_for_user
 from app.errors import (
     AppError,
     InvalidRequestError,
@@ -203,8 +203,8 @@ def _accounts() -> list[tuple[str, str, str]]:
     return [
         (
             name,
-            account_statements(flavor_of(version), restores=False),
-            account_statements(flavor_of(version), restores=True),
+            statements_for_user(flavor_of(version), restores=False),
+            statements_for_user(flavor_of(version), restores=True),
         )
         for name, version in _KINDS.items()
     ]
