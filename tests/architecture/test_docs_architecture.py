@@ -1,6 +1,7 @@
 """The rooms, modules and files that docs/architecture.md and the decisions name are there, and no others."""
 
 import re
+import tomllib
 
 import pytest
 
@@ -59,6 +60,27 @@ def test_every_module_is_in_a_table():
         and not str(path).startswith(_NAMED_BY_KIND)
         and str(path) not in named
     ] == []
+
+
+def test_the_picture_of_the_layers_has_each_of_them():
+    """In the order that import-linter holds them to, from the top down; what stands beside others in any order."""
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"][
+        "contracts"
+    ]
+    (layers,) = (contract["layers"] for contract in contracts if contract["id"] == "layers")
+    held = [set(layer.split(" | ")) for layer in layers if not layer.startswith("__")]
+    picture = (DOCS / "layers.svg").read_text()
+    (described,) = re.findall(r"<desc[^>]*>[^:]*: (.*)\.</desc>", picture)
+    names = re.findall(r"\w+", re.sub(r"\b(?:and|then|side by side)\b", "", described))
+    drawn = re.findall(
+        r"\w+", " ".join(re.findall(r"<text x=\"\d+\" y=\"\d+\">([\w, ]+)</text>", picture))
+    )
+
+    assert set(names) <= set(drawn)
+    for layer in held:
+        assert set(names[: len(layer)]) == layer
+        del names[: len(layer)]
+    assert names == []
 
 
 def test_every_path_that_a_text_names_is_there():
