@@ -19,6 +19,7 @@ from app.domain.runs.progress import Progress
 from app.engine.dump.changes import changed_table
 from app.engine.dump.definitions import SchemaDump
 from app.engine.dump.snapshot import Snapshot
+from app.engine.rows.binary import SMALL_BYTES
 from app.engine.rows.chunks import (
     Chunk,
     LargeRow,
@@ -26,6 +27,7 @@ from app.engine.rows.chunks import (
     chunk_statement,
     read_range,
     read_stream,
+    read_whole,
 )
 from app.engine.rows.large_rows import read_large_row, value_bytes
 from app.engine.rows.planner import Planner, build_planner
@@ -83,6 +85,7 @@ class _TableDump:
         active: Connections that read it now.
         ranges: How many were given out.
         seen_rows: Rows that were read.
+        is_counted: Whether the query that read all of them has counted them, too.
         changed_json: Rows whose JSON the file does not bring back as it is.
         result: What was written.
         proven_by: Ids of the connections whose rows are known to be of the definition that was written.
@@ -95,6 +98,7 @@ class _TableDump:
     active: int = 0
     ranges: int = 0
     seen_rows: int = 0
+    is_counted: bool = False
     changed_json: int = 0
     result: TableResult = field(default_factory=TableResult)
     proven_by: set[int] = field(default_factory=set)
@@ -254,6 +258,8 @@ class RowDump:
         self, session: Session, dump: _TableDump, writes: asyncio.TaskGroup
     ) -> None:
         """Read a whole table in the order in which it must be written and loaded."""
+        if await self._dump_whole(session, dump):
+            return
         await session.query(dump.sql.touch())  # nothing else can be asked while rows stream
         await self._write_definition(session, dump)
         # One chunk is compressed while the next one is read; two would overtake each other.
@@ -271,6 +277,19 @@ class RowDump:
         await turn.acquire()
         if dump.sql.changed_json:
             await self._count_changed(session, dump, LargeRow(Range()))
+
+    async def _dump_whole(self, session: Session, dump: _TableDump) -> bool:
+        """Read a small table as one chunk; False when it has to be streamed."""
+        if dump.table.bytes_estimate >= SMALL_BYTES:
+            return False
+        chunk = await read_whole(session, dump.sql, self._chunk_bytes)
+        if chunk is None:
+            return False
+        await self._write_definition(session, dump)
+        dump.seen_rows, dump.is_counted = chunk.rows, True
+        if chunk.rows:
+            await self._write(dump, self._statement(dump, chunk))
+        return True
 
     async def _count_changed(self, session: Session, dump: _TableDump, piece: Piece) -> None:
         """Count the rows of a piece whose JSON comes back with other numbers, or without its types."""
@@ -329,7 +348,7 @@ class RowDump:
 
     async def _finish(self, session: Session, dump: _TableDump) -> None:
         """Prove that no row is missing, and count the table."""
-        if dump.plan is None or dump.ranges > 1:
+        if not dump.is_counted and (dump.plan is None or dump.ranges > 1):
             rows = await count_rows(session, dump.sql)
             if rows != dump.seen_rows:
                 raise SnapshotError(

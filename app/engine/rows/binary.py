@@ -25,8 +25,8 @@ from app.engine.sql.key_ranges import Range
 from app.engine.sql.quoting import quote
 
 
-# Below, preparing a query costs more than it spares; bytes of a table that is read at once.
-_WORTHWHILE_BYTES: Final = 64 << 10
+# Of a table of fewer bytes preparing a query costs more than it spares, and so does a stream.
+SMALL_BYTES: Final = 64 << 10
 # Bytes of a value's literal for one of the value, at most; see `app.engine.sql.literals.stream_rows`.
 _LARGEST_GROWTH: Final = 3
 _LIMITS: Final = "SELECT LEAST(@@group_concat_max_len, @@max_allowed_packet)"
@@ -51,7 +51,7 @@ def is_worthwhile(session: Session, sql: TableSql, part: Range) -> bool:
         return False
     if session.row_source is RowSource.NATIVE:
         return True
-    is_small = sql.table.bytes_estimate < _WORTHWHILE_BYTES
+    is_small = sql.table.bytes_estimate < SMALL_BYTES
     return not is_small or part != Range()
 
 

@@ -12,7 +12,7 @@ by arithmetic that adapts to the density seen, all others by asking the server f
 4. A range of one row that is still too large is read in slices (`app.engine.rows.large_rows`).
 
 A table without a usable key is read as one stream, on one connection: by the binary protocol until a row
-comes that the server has to format, and from there on row by row.
+comes that the server has to format, and from there on row by row. A small one is tried by one query before.
 
 Not guaranteed: a stable order for tables without a key in engines that do not keep one.
 """
@@ -206,6 +206,27 @@ async def _was_cut(session: Session, sql: TableSql) -> bool:
     return bool(codes & _CUT)
 
 
+async def read_whole(session: Session, sql: TableSql, chunk_bytes: int) -> Chunk | None:
+    """
+    Read a table without a usable key by one query.
+
+    Returns:
+        The one chunk that `read_stream` would make of it; None where that has to read it, since there is more
+        or what is no plain text.
+
+    Raises:
+        StatementError: The reply contradicts itself for no known reason.
+    """
+    if sql.stored or sql.parsed_row or sql.table.entry.history:
+        return None
+    reading = await _read(session, sql, Range())
+    chunk = reading.chunk
+    if chunk is None or len(chunk.body) >= chunk_bytes:
+        return None
+    is_plain = chunk.body.isascii() or not await _is_odd(session, sql, reading)
+    return chunk if is_plain else None
+
+
 async def read_stream(
     session: Session,
     sql: TableSql,
@@ -217,7 +238,8 @@ async def read_stream(
     Read a table without a usable key.
 
     Args:
-        session: Any.
+        session: Has touched the table: a stream that is refused costs the connection, and a table may open
+            only in another sql_mode.
         sql: The table's.
         chunk_bytes: Target size of a chunk.
         large_from: For a proof, the position from which on the rows are large: what is too large
@@ -227,8 +249,6 @@ async def read_stream(
         Chunks in the order of the scan; then, from a second scan, the rows with bytes that are no
         UTF-8, in hex; then the large rows by their position.
     """
-    # A stream that is refused costs the connection; a table may open only in another sql_mode.
-    await session.query(f"SELECT 1 FROM {sql.source} LIMIT 0")
     done, is_left = 0, True
     if large_from is None and is_streamable(session, sql):
         is_left = False

@@ -27,6 +27,8 @@ _COLUMN: Final = re.compile(
     r"(?: CHARACTER SET (\w+))?(?: COLLATE (\w+))?( NOT NULL| NULL)?"
     r"(?:\Z| DEFAULT | AUTO_INCREMENT| COMMENT )"
 )
+# What an index to follow is printed as; others that begin so cannot be followed, or were passed over.
+_UNIQUE: Final = ("PRIMARY KEY ", "UNIQUE KEY ")
 
 
 def proves(definition: str, entry: TableEntry) -> bool:
@@ -71,5 +73,8 @@ def _is_column(item: str, column: ColumnEntry, charset: str, collation: str) -> 
 
 
 def _has_index(items: list[str], entry: TableEntry) -> bool:
+    """Tell whether the index to follow is there; none is to be followed where there is no unique one."""
+    if not entry.index:
+        return not any(item.startswith(_UNIQUE) for item in items)
     kind = "PRIMARY KEY" if entry.index == "PRIMARY" else f"UNIQUE KEY {quote(entry.index)}"
     return f"{kind} ({','.join(map(quote, entry.key))})" in items

@@ -60,6 +60,15 @@ def test_a_plain_definition_proves_its_plan(entry):
     assert proves(DEFINITION, entry)
 
 
+def test_a_definition_without_unique_keys_proves_that_none_is_followed():
+    """One that is unique and cannot be followed leaves it to the server."""
+    plan = replace(TABLE, index="", key=())
+    unique = DEFINITION.replace("  PRIMARY KEY (`id`),\n", "")
+
+    assert proves(unique.replace("  UNIQUE KEY `u` (`code`,`id`),\n", ""), plan)
+    assert not proves(unique, plan)
+
+
 @pytest.mark.parametrize(
     "entry",
     [
