@@ -183,7 +183,7 @@ def test_a_download_ends_with_the_right_to_it(shared_api, admin, slow, large, ch
     """Whoever is disabled, or is no admin any more, has no database a day later that was begun in time."""
     result, data = large
     name = f"leaver{next(iter(change))}"
-    with_users(shared_api, **{name: "admin"})
+    with_users(shared_api, **{name: "admin", f"{name}2": "admin"})  # the last admin stays
     tokens = admin.post("/api/auth/token", data={"username": name, "password": PASSWORD}).json()
     headers = {"Authorization": f"Bearer {tokens['access_token']}"}
     url, read = f"{BACKUP}/download/{result['backup_id']}", 0
