@@ -33,6 +33,30 @@ async def test_a_view_on_a_numbered_table_is_no_table(backstay, sql, database, t
     assert sql.run("SELECT id FROM shown") == [(12,)]
 
 
+@pytest.mark.parametrize(
+    "default",
+    [
+        "CONCAT('😀\u00e9''\\\\ nextval(', NEXTVAL(ticket))",
+        "1 + NEXTVAL(ticket)",
+        "NEXTVAL(ticket)",
+    ],
+)
+async def test_a_default_keeps_its_text(default, backstay, sql, database):
+    """The dictionary of the server has no emojis, and a text may look like a call."""
+    sql.script([
+        "CREATE SEQUENCE ticket",
+        f"CREATE TABLE numbered (id int PRIMARY KEY, v varchar(50) DEFAULT ({default}) COMMENT 'x)', w int)",
+        "INSERT INTO numbered (id) VALUES (1), (2)",
+    ])
+    manifest = await backstay.backup(database)
+    then = snapshot(backstay.url, database)
+    sql.run("DELETE FROM numbered")
+
+    await backstay.restore(manifest)
+
+    assert_same(then, snapshot(backstay.url, database))
+
+
 ODD = (
     "CREATE SEQUENCE plain START WITH 5",
     "CREATE SEQUENCE back START WITH 100 INCREMENT BY -7 MINVALUE -50 MAXVALUE 100",

@@ -21,6 +21,7 @@ _SELECT: Final = re.compile(r"\bselect\b")
 _WITH: Final = re.compile(r"\bwith (?!(?:local |cascaded )?check)")
 # What a default may ask of a sequence.
 SEQUENCE_CALLS: Final = ("nextval", "lastval", "setval")
+_DEFAULT: Final = " DEFAULT "
 
 
 def foreign_keys(sql: str) -> list[tuple[str, str]]:
@@ -88,6 +89,24 @@ def used_sequences(sql: str) -> set[tuple[str, str]]:
         for index, part in enumerate(parts)
         if part[0] == "`" and _asks_sequence(parts, index)
     }
+
+
+def sequence_defaults(sql: str) -> dict[str, str]:
+    """Return the defaults of a CREATE TABLE that ask a sequence, by column; each is a function or in brackets."""
+    found = {}
+    for item in split_items(sql)[1]:
+        parts = tokens(item)
+        begin = next((at for at, part in enumerate(parts) if _DEFAULT in part), len(parts))
+        default, depth = parts[begin : begin + 1], 0
+        for part in parts[begin + 1 :]:
+            default.append(part)
+            depth += (part == "(") - (part == ")")
+            if depth == 0:
+                break
+        text = "".join(default).partition(_DEFAULT)[2]
+        if parts[0][0] == "`" and has_sequences(text):
+            found[unquoted_name(parts[0])] = text
+    return found
 
 
 def with_sequences_of(sql: str, database: str, *, own: Collection[str]) -> str:

@@ -20,10 +20,12 @@ from typing import Final
 from app.domain.restores.journal import SchemaSwap, TableMark
 from app.engine.schema.marks import is_certain, is_one, read_marks
 from app.engine.schema.objects import read_trigger_tables
+from app.engine.schema.tables import TableRef, show_definition
 from app.engine.server.connection import Session
 from app.engine.server.grants import read_grants
+from app.engine.sql.ddl import utf8_only
 from app.engine.sql.quoting import qualified, quote, quote_text, same_name
-from app.engine.sql.references import SEQUENCE_CALLS
+from app.engine.sql.references import sequence_defaults, with_sequences_in
 from app.engine.swap.left_over import LEFT_OVER_HINT, is_left_over
 from app.errors import (
     AlreadyRunningError,
@@ -336,24 +338,21 @@ async def repoint_defaults(
         swap: Whose tables have changed places.
         together: All swaps of the restore: a sequence may be in another database than its table.
     """
-    names = {
-        f"{call}({quote(other.source)}.": f"{call}({quote(other.target)}."
-        for other in together
-        for call in SEQUENCE_CALLS
-    }
+    places = {(other.source, name): other.target for other in together for name in other.incoming}
     rows = await session.texts(
-        "SELECT TABLE_NAME, COLUMN_NAME, COLUMN_DEFAULT FROM information_schema.COLUMNS"
+        "SELECT DISTINCT TABLE_NAME FROM information_schema.COLUMNS"
         f" WHERE {same_name('TABLE_SCHEMA', swap.target)}"
         " AND COLUMN_DEFAULT RLIKE '(next|last|set)val[(]'"
     )
-    incoming = set(swap.incoming)
-    clauses: dict[str, list[str]] = {}
-    for table, column, default in rows:
-        own = default
-        for old, new in names.items():
-            own = own.replace(old, new)
-        if table in incoming and own != default:  # a view shows its table's default as its own
-            clause = f"ALTER COLUMN {quote(column)} SET DEFAULT ({own})"
-            clauses.setdefault(table, []).append(clause)
-    for table, changes in clauses.items():  # at once: the server opens what is not replaced
-        await session.query(f"ALTER TABLE {qualified(swap.target, table)} {', '.join(changes)}")
+    # A view shows its table's default as its own.
+    for table in sorted({name for (name,) in rows} & set(swap.incoming)):
+        ref = TableRef(swap.target, table, engine="")
+        # Not the dictionary's text, in which an emoji is four question marks.
+        sql = utf8_only(await show_definition(session, ref, sequence=False))
+        changes = [
+            f"ALTER COLUMN {quote(column)} SET DEFAULT ({own})"
+            for column, default in sequence_defaults(sql).items()
+            if (own := with_sequences_in(default, places)) != default
+        ]
+        if changes:  # at once: the server opens what is not replaced
+            await session.query(f"ALTER TABLE {ref.sql} {', '.join(changes)}")
