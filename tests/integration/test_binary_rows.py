@@ -5,6 +5,7 @@ Both readings are of one snapshot: of every table of the corpora of types, and o
 """
 
 import uuid
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, note, strategies as st
@@ -69,9 +70,11 @@ class Readings:
             async with target.session(chunks.reading_state(DUMP_SESSION, chunk_bytes)) as session:
                 for table in await read_tables(session, [self.database]):
                     if table.has_rows:
-                        pieces = await scanned(session, table, chunk_bytes)
+                        # No server promises an order for a scan that may choose between indexes.
+                        plain = replace(table, entry=replace(table.entry, index="", key=()))
+                        pieces = await scanned(session, plain, chunk_bytes)
                         found[source, f"{table.name}, scan"] = pieces
-                        whole = await whole_of(session, table, chunk_bytes)
+                        whole = await whole_of(session, plain, chunk_bytes)
                         assert whole in (None, pieces), table.name
                         self.whole += whole is not None
                     if table.has_rows and table.entry.index:
