@@ -54,13 +54,17 @@ def test_a_backup_that_failed_is_tried_again(web_api, missing):
     assert _ACTION.findall(web.get(ways[0]).text) == []
 
 
+def back_up(client):
+    """Make a backup of the database; returns its id."""
+    begun = client.post("/api/admin/backup/create", json={"databases": [NAME]}).json()
+    return finished(client, begun["run_id"])["backup_id"]
+
+
 def test_a_backup_that_is_deleted_by_a_double_click_was_deleted_once(web_api, missing):
     """Both lead to the run; the same form without its key finds nothing any more."""
     web = WebClient(web_api)
     with web_api.client() as client:
-        body = {"databases": [NAME]}
-        begun = client.post("/api/admin/backup/create", json=body).json()
-        made = finished(client, begun["run_id"])["backup_id"]
+        made = back_up(client)
         ways = []
         for _ in range(2):
             sent = web.post(f"/backups/{made}/delete", typed=made[-5:], key="clicked-twice")
@@ -75,9 +79,7 @@ def test_the_backup_of_a_restore_is_found_by_its_database_and_day(web_api, missi
     """Which is told to the next step as well."""
     web = WebClient(web_api)
     with web_api.client() as client:
-        body = {"databases": [NAME]}
-        begun = client.post("/api/admin/backup/create", json=body).json()
-        made = finished(client, begun["run_id"])["backup_id"]
+        made = back_up(client)
 
     found = web.get(f"/restore?database={NAME}").text
     assert set(re.findall(r'href="/restore/(\w+)\?database=(\w+)"', found)) >= {(made, NAME)}
@@ -170,9 +172,7 @@ def test_every_run_has_a_page_whatever_was_asked_for(web_api):
 def test_a_dry_run_that_did_not_succeed_says_why_and_is_chosen_again(web_api, missing, state):
     """On its own page, which is loaded again when it ends: a server that went away, or somebody who stopped it."""
     with web_api.client() as client:
-        body = {"databases": [NAME]}
-        begun = client.post("/api/admin/backup/create", json=body).json()
-        made = finished(client, begun["run_id"])["backup_id"]
+        made = back_up(client)
     over = run(
         1100 + list(RunState).index(state),
         kind=RunKind.DRY_RUN,

@@ -101,6 +101,16 @@ async def test_accounts_and_objects_load_in_one_pass(own_server, tmp_path):
     assert [text for text in result.warnings if "root" not in text] == []
 
 
+async def restored_on(servers, database, home):
+    """Back a database up from the first server with its accounts, and restore both on each of the others, in order."""
+    here, *others = (Backstay(server.url, home / "backups") for server in servers)
+    manifest = await here.backup(database, accounts=True)
+    results = [await there.restore(manifest, accounts=True) for there in others]
+    for backstay in (here, *others):
+        await backstay.target.close()
+    return results
+
+
 @pytest.mark.differs("mysql", reason="a role of MySQL is an account like others")
 async def test_rights_of_a_role_are_not_those_of_one_that_holds_it(own_server, tmp_path):
     """With the rights of a role MariaDB lists those of the roles that it holds, and one of them may be there."""
@@ -111,17 +121,10 @@ async def test_rights_of_a_role_are_not_those_of_one_that_holds_it(own_server, t
             with Sql(server.url) as sql:
                 sql.run(f"CREATE ROLE {role}")
         before = rights(inner.url, "b_inner")
-        here, has_outer, has_inner = (
-            Backstay(server.url, tmp_path / "backups") for server in (source, outer, inner)
-        )
-        manifest = await here.backup("alpha", accounts=True)
-        await has_outer.restore(manifest, accounts=True)
-        result = await has_inner.restore(manifest, accounts=True)
+        _, result = await restored_on((source, outer, inner), "alpha", tmp_path)
 
         assert rights(outer.url, "b_inner") == rights(source.url, "b_inner")
         assert rights(inner.url, "b_inner") == before
-        for backstay in (here, has_outer, has_inner):
-            await backstay.target.close()
 
     assert "account b_inner exists and was left as it is" in result.warnings
 
@@ -210,17 +213,10 @@ async def test_rights_of_everybody_are_restored(own_server, tmp_path):
         with Sql(other.url) as sql:
             sql.script(["CREATE DATABASE mine", "GRANT INSERT ON mine.* TO PUBLIC"])
         before = rights(other.url, "PUBLIC")
-        here, there, beside = (
-            Backstay(server.url, tmp_path / "backups") for server in (source, empty, other)
-        )
-        manifest = await here.backup("shop", accounts=True)
-        await there.restore(manifest, accounts=True)
-        result = await beside.restore(manifest, accounts=True)
+        _, result = await restored_on((source, empty, other), "shop", tmp_path)
 
         assert rights(empty.url, "PUBLIC") == rights(source.url, "PUBLIC")
         assert rights(other.url, "PUBLIC") == before
-        for backstay in (here, there, beside):
-            await backstay.target.close()
 
     assert "account PUBLIC exists and was left as it is" in result.warnings
 
