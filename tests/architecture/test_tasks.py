@@ -9,7 +9,7 @@ BEGINS = {"create_task", "ensure_future"}
 # By file and function: who hears of its end. A new one needs an answer before it needs a line.
 HEARD = {
     ("api/downloads.py", "__call__"): "itself: sending is asked for its result, leaving ends it",
-    ("api/listeners.py", "while_listened"): "itself, which waits for it",
+    ("api/disconnects.py", "while_connected"): "itself, which waits for it",
     ("api/middleware.py", "__call__"): "itself: the answer is asked for its result",
     ("binlog/archiver.py", "_take_all"): "itself, which asks for its result",
     ("cli/commands/binlog.py", "work"): "itself, which waits for it",

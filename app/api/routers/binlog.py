@@ -5,8 +5,8 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 
 from app.api.access import CurrentService
+from app.api.disconnects import while_connected
 from app.api.instants import Instant
-from app.api.listeners import while_listened
 from app.api.openapi_responses import READS
 from app.documents.monitoring import BinlogStatus, BinlogTransactions
 from app.domain.restores.log_archive import TransactionQuery
@@ -39,5 +39,5 @@ async def list_binlog_transactions(
     Times without a zone are UTC. Statements are shown without their values.
     """
     query = TransactionQuery(since, until, database, table, match, limit)
-    found = await while_listened(request, service.binlog.transactions(query))
+    found = await while_connected(request, service.binlog.transactions(query))
     return BinlogTransactions.of(found)

@@ -13,7 +13,7 @@ T = TypeVar("T")
 _LOOK_SECONDS: Final = 1.0
 
 
-async def while_listened(request: Request, work: Coroutine[object, object, T]) -> T:
+async def while_connected(request: Request, work: Coroutine[object, object, T]) -> T:
     """
     Do work, and give it up when whoever asked for it has gone: the server below lets it go on.
 
